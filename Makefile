@@ -1,0 +1,31 @@
+# Everything from a fresh clone: `make demo` and `make test` do all set-up themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: venv demo test test-slow lint bench clean
+
+venv: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt scripts/make_venv.sh
+	bash scripts/make_venv.sh "$(PYTHON)" "$(VENV)"
+	touch $@
+
+demo: venv
+	$(BIN)/lcfs demo
+
+test: venv
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: venv
+	$(BIN)/python -m pytest -m slow
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: venv
+	$(BIN)/python -m benchmarks.size
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,126 @@
+"""Frozen configurations of a training run, and the presets that `lcfs train` starts from."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lcfs.errors import InputError
+
+# A copy of `lcfs.architectures.ARCHITECTURES` without its torch import, so that --help is instant; a test compares them.
+_ARCHITECTURES = ("s-conv", "s-local", "s-fc", "d-conv", "d-local", "d-fc", "3-fc", "resnet18")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the weights move."""
+
+    name: Literal["sgd", "beta-lasso"] = "sgd"
+    """sgd is torch's; beta-lasso is Algorithm 1 (beta 0: plain L1)."""
+    lr: float = 0.1
+    """Peak learning rate η of the cosine schedule."""
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    """For sgd only."""
+    l1_conv: float = 2e-5
+    """λ of the layers that are or replace convolutions (beta-lasso only)."""
+    l1_fc: float = 5e-6
+    """λ of the other fully-connected layers (beta-lasso only)."""
+    beta: float = 50.0
+    """Threshold βλ; 0 is plain L1 (beta-lasso only)."""
+    one_sided: bool = False
+    """Keep θ ≥ βλ instead of |θ| ≥ βλ."""
+    all_parameters: bool = False
+    """Regularize biases and BatchNorm too, Algorithm 1 to the letter."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What happens to a training image; every image draws for itself."""
+
+    policy: str = "none"
+    """none, trivial (TrivialAugmentWide), fa-cifar10, fa-svhn, or a JSON file of sub-policies."""
+    crop: int = 4
+    """Zero padding of the random crop in pixels; 0 for no crop."""
+    flip: bool = True
+    """Horizontal flip with probability one half."""
+    cutout: int = 0
+    """Side of the square that is set to zero; 0 for none."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run. The same configuration and seed give the same weights, bit for bit on a CPU."""
+
+    architecture: Literal["s-conv", "s-local", "s-fc", "d-conv", "d-local", "d-fc", "3-fc", "resnet18"]
+    base_channels: int = 16
+    """α of the paper; hidden width for 3-fc; channels of the first stage for resnet18."""
+    kernel_size: int = 3
+    """Side of resnet18's kernels."""
+    dropout: float = 0.0
+    """On the inputs of the last two fully-connected layers."""
+    data: Literal["digits", "cifar10", "cifar100", "svhn"] = "digits"
+    data_dir: str | None = None
+    """Folder of the data set; by default $LCFS_DATA, then the user's cache."""
+    validation: int = 0
+    """Training images set aside for validation."""
+    permute_pixels: bool = False
+    """Apply one fixed random permutation to all pixels, after augmentation."""
+    epochs: int = 40
+    batch_size: int = 512
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """bf16: autocast matmuls with fp32 weights and BatchNorm; auto is bf16 on cuda, fp32 on cpu."""
+    checkpoint_seconds: float = 60.0
+    """Least time between checkpoints, written at ends of epochs; 0 writes one every epoch."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("base_channels", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("validation", "checkpoint_seconds"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("lr", "weight_decay", "l1_conv", "l1_fc", "beta"):
+            value = getattr(self.optimizer, name)
+            if not 0 <= value < float("inf"):
+                raise InputError(f"optimizer.{name} must be finite and non-negative, got {value}")
+        if not 0 <= self.optimizer.momentum < 1:
+            raise InputError(f"optimizer.momentum must lie in [0, 1), got {self.optimizer.momentum}")
+        if self.optimizer.name == "beta-lasso" and self.optimizer.weight_decay:
+            raise InputError("optimizer.weight_decay belongs to sgd; beta-lasso has l1_conv and l1_fc instead: set it to 0")
+
+
+def presets() -> dict[str, TrainConfig]:
+    """Every net × {sgd, l1, beta-lasso} by name, e.g. `s-fc-beta-lasso`; the paper's settings (A.2) at α = 16."""
+    optimizers = {
+        "sgd": OptimizerConfig(name="sgd", momentum=0.9, weight_decay=5e-4),
+        "l1": OptimizerConfig(name="beta-lasso", beta=0.0),
+        "beta-lasso": OptimizerConfig(name="beta-lasso", beta=50.0),
+    }
+    widths = {"3-fc": 1024, "resnet18": 64}
+    return {
+        f"{net}-{name}": TrainConfig(architecture=net, base_channels=widths.get(net, 16), optimizer=optimizer)
+        for net in _ARCHITECTURES
+        for name, optimizer in optimizers.items()
+    }
+
+
+def to_dict(config: TrainConfig) -> dict[str, Any]:
+    """Nested primitives, as written to config.json."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(values: dict[str, Any]) -> TrainConfig:
+    """The inverse of `to_dict`. Raises InputError naming an unknown or missing field."""
+    try:
+        nested = {
+            **values,
+            "optimizer": OptimizerConfig(**values["optimizer"]),
+            "augment": AugmentConfig(**values["augment"]),
+        }
+        return TrainConfig(**nested)
+    except (TypeError, KeyError) as error:
+        raise InputError(f"config.json does not describe a run of this version of lcfs: {error}") from error

@@ -1,0 +1,107 @@
+"""What a person sees on the terminal: the live progress line and the tables."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from lcfs.analysis import StateSummary
+from lcfs.config import TrainConfig
+from lcfs.descriptions import Report
+from lcfs.training import Progress, Result
+
+_PLAIN_WIDTH = 110  # when the output is no terminal, tables must not be squeezed into 80 columns
+
+
+class ProgressLine:
+    """One line that is rewritten after each epoch; plain lines where standard output is no terminal."""
+
+    def __init__(self) -> None:
+        self._live = Live(console=Console(), auto_refresh=False, transient=False) if sys.stdout.isatty() else None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the line as it stands."""
+        if self._live:
+            self._live.stop()
+
+    def show(self, p: Progress) -> None:
+        """Show the state after an epoch."""
+        minutes, seconds = divmod(round(p.seconds_left), 60)
+        text = (
+            f"epoch {p.epoch}/{p.epochs}  loss {p.loss:.4f}  accuracy {100 * p.accuracy:.2f} %  "
+            f"non-zeros {p.nonzeros:,}  {minutes}:{seconds:02d} left"
+        )
+        if self._live:
+            self._live.update(Text(text), refresh=True)
+        else:
+            print(text, flush=True)
+
+
+def print_result(path: Path, config: TrainConfig, result: Result) -> None:
+    """What a run ended with."""
+    print(f"{path}: {config.architecture}, α = {config.base_channels}, {config.data}, {config.optimizer.name}")
+    print(f"train error {100 * result.train_error:.2f} %, test accuracy {100 * result.test_accuracy:.2f} %")
+    rows = [
+        (name, f"{nonzeros:,}", f"{result.weights[name]:,}", f"{100 * nonzeros / result.weights[name]:.2f} %")
+        for name, nonzeros in result.nonzeros.items()
+    ]
+    print_table(("layer", "non-zeros", "weights", "density"), rows)
+    print_report(result.report)
+
+
+def print_report(report: Report) -> None:
+    """Counts, description lengths and bounds of one net."""
+    print(
+        f"{report.weights:,} numbers of {report.value_bits} bits, {report.nonzeros:,} not zero, "
+        f"{report.distinct_values:,} distinct non-zero values"
+    )
+    print(f"train error {report.train_error:.4f} on {report.samples:,} examples, δ = {report.delta:g}")
+    bits = {language.name: language.bits for language in report.languages}
+    rows = [
+        (b.language, f"{bits[b.language]:,.0f}", b.bound, f"{b.value:.4f}", "vacuous" if b.vacuous else "")
+        for b in report.bounds
+    ]
+    print_table(("language", "bits", "bound", "error at most", ""), rows)
+
+
+def print_state(path: Path, summary: StateSummary) -> None:
+    """The tensors of a checkpoint."""
+    rows = [
+        (
+            t.name,
+            "×".join(map(str, t.shape)) or "scalar",
+            str(t.dtype).removeprefix("torch."),
+            t.role,
+            f"{t.nonzeros:,}",
+            f"{100 * t.nonzeros / t.count:.2f} %" if t.count else "",
+            "" if t.distinct is None else f"{t.distinct:,}",
+        )
+        for t in summary.tensors
+    ]
+    print(f"{path}: {summary.weights:,} numbers of {summary.value_bits} bits, {summary.nonzeros:,} not zero")
+    print_table(("tensor", "shape", "type", "role", "non-zeros", "density", "distinct"), rows)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """A plain table; numbers to the right."""
+    table = Table(box=None, title=title, title_justify="left", pad_edge=False)
+    for column, name in enumerate(header):
+        numeric = all(row[column][:1].isdigit() or not row[column] for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
+    console.print(table)

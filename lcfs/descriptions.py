@@ -1,0 +1,85 @@
+"""Description lengths of a state dict in the paper's two languages, and the bounds that follow."""
+
+from dataclasses import dataclass
+
+from lcfs.analysis import StateSummary
+from lcfs.errors import InputError
+from theory import bounds
+
+
+@dataclass(frozen=True)
+class Language:
+    """A prefix-free way of writing a net down, and its length in bits for this net."""
+
+    name: str
+    bits: float
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An upper bound on the expected error, in [train_error, 1]; vacuous if it says no more than guessing does."""
+
+    language: str
+    bound: str
+    value: float
+    vacuous: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything `lcfs bound --json` prints."""
+
+    weights: int
+    nonzeros: int
+    distinct_values: int
+    value_bits: int
+    samples: int
+    train_error: float
+    delta: float
+    languages: tuple[Language, ...]
+    bounds: tuple[Bound, ...]
+
+
+def report(
+    summary: StateSummary, *, train_error: float, samples: int, delta: float = 0.05, classes: int | None = None
+) -> Report:
+    """Lengths and bounds of one net.
+
+    Args:
+        summary: counts over everything the decoder needs, biases and BatchNorm's statistics included.
+        train_error: in [0, 1], over the original examples, without augmentation, in evaluation mode.
+        samples: number of training examples m ≥ 1.
+        delta: the bounds fail with at most this probability, in (0, 1).
+        classes: a bound is vacuous from 1 − 1/classes on; without it, from 1 on.
+
+    Languages: `dense` writes every entry with `value_bits` bits; `theorem2` is the paper's code, a codebook of the
+    distinct non-zero values and log2(kn) bits for each non-zero entry. Theorems 1 and 2 are evaluated as printed
+    (bits charged as nats), Occam–Hoeffding and Occam–kl are their tight forms.
+    Raises: InputError for a value out of range or a net without entries.
+    Source: paper, Theorems 1 and 2.
+    """
+    n, s, k, b = summary.weights, summary.nonzeros, summary.distinct_values, summary.value_bits
+    if n == 0:
+        raise InputError("the file holds no floating-point entries, so there is nothing to describe")
+    if k is None:
+        raise ValueError("the summary was made without counting distinct values")
+    mapping = bounds.theorem2_mapping_bits(s, max(k, 1), n)
+    languages = (Language("dense", float(n * b)), Language("theorem2", k * b + mapping))
+    level = 1.0 if classes is None else 1 - 1 / classes
+    found = []
+    try:
+        for language in languages:
+            if language.name == "dense":
+                printed = ("theorem1", bounds.theorem1(train_error, language.bits, samples, delta))
+            else:
+                value = bounds.theorem2(
+                    train_error, shared_values=k, value_bits=b, mapping_bits=mapping, weights=n, samples=samples, delta=delta
+                )
+                printed = ("theorem2", value)
+            hoeffding = bounds.occam_hoeffding(train_error, language.bits, samples, delta)
+            tight = bounds.occam_kl(train_error, language.bits, samples, delta)
+            for name, value in (printed, ("occam_hoeffding", hoeffding), ("occam_kl", tight)):
+                found.append(Bound(language.name, name, value, value >= level))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return Report(n, s, k, b, samples, train_error, delta, languages, tuple(found))

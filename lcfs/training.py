@@ -1,0 +1,301 @@
+"""The training loop: a configuration in, a run directory out; stopping anywhere and resuming changes nothing."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lcfs import analysis, augment, data, optim
+from lcfs.architectures import build, weights
+from lcfs.config import TrainConfig
+from lcfs.descriptions import Report, report
+from lcfs.errors import InputError
+from lcfs.runs import Run
+
+_EVALUATION_BATCH = 1000
+_LOSS_CHECK = 50  # steps between checks for a non-finite loss on a GPU, where reading it makes the host wait
+
+
+class Diverged(RuntimeError):
+    """The loss became infinite or NaN; the run directory keeps the last good checkpoint."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a progress line shows after each epoch; `loss` in nats, accuracies in [0, 1]."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    accuracy: float
+    nonzeros: int
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run ends with; errors and accuracies in [0, 1], train error without augmentation in evaluation mode."""
+
+    train_error: float
+    test_accuracy: float
+    nonzeros: dict[str, int]
+    weights: dict[str, int]
+    report: Report
+
+
+@dataclass
+class _Session:
+    """The mutable state of a run: everything a checkpoint has to hold."""
+
+    config: TrainConfig
+    dataset: data.Dataset
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    epoch: int = 0
+
+    @property
+    def device(self) -> torch.device:
+        return self.generator.device
+
+    @property
+    def steps(self) -> int:
+        return max(len(self.dataset.train) // self.config.batch_size, 1)
+
+
+def train(
+    config: TrainConfig,
+    path: Path,
+    *,
+    resume: bool = False,
+    on_epoch: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Train one net and write its run directory.
+
+    Args:
+        config: the run; ignored in favour of the recorded one when resuming.
+        path: the run directory, new or, with `resume`, existing.
+        on_epoch: called after each epoch.
+
+    Raises:
+        InputError: bad configuration, data or run directory.
+        Diverged: a non-finite loss.
+    """
+    run = Run.open(path) if resume else None
+    config = run.config() if run else config
+    session = _start(config)
+    run = run or Run.create(path, config)
+    if resume and (state := run.load_checkpoint()) is not None:
+        _restore(session, state)
+    permutation = _pixel_permutation(session)
+    augmentation = augment.Augment(config.augment, session.dataset.mean, session.dataset.std, permutation)
+    saved = time.monotonic()
+    started, first = time.monotonic(), session.epoch
+    while session.epoch < config.epochs:
+        begun = time.monotonic()
+        try:
+            loss, accuracy = _train_epoch(session, augmentation)
+        except Diverged as error:
+            run.write_summary({"status": "diverged", "metrics": {}, "tags": {"reason": str(error)}})
+            raise
+        session.epoch += 1
+        nonzeros = analysis.nonzeros(_weight_state(session.model))
+        record = {"epoch": session.epoch, "time": time.time(), "train/loss": loss, "train/accuracy": accuracy}
+        record |= {"train/lr": session.optimizer.param_groups[0]["lr"], "train/seconds": time.monotonic() - begun}
+        record |= {f"sparsity/{name}": count for name, count in nonzeros.items()}
+        if len(session.dataset.validation):
+            error, validation_loss = evaluate(session.model, session.dataset, "validation", permutation)
+            record |= {"validation/accuracy": 1 - error, "validation/loss": validation_loss}
+        run.log(record)
+        last = session.epoch == config.epochs
+        if last or time.monotonic() - saved >= config.checkpoint_seconds:
+            run.save_checkpoint(session.epoch, _state(session))
+            saved = time.monotonic()
+        if on_epoch:
+            pace = (time.monotonic() - started) / (session.epoch - first)
+            left = pace * (config.epochs - session.epoch)
+            on_epoch(Progress(session.epoch, config.epochs, loss, accuracy, sum(nonzeros.values()), left))
+    result = _finish(session, permutation)
+    run.write_summary(summary(result))
+    return result
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, dataset: data.Dataset, split: str, permutation: Tensor | None = None
+) -> tuple[float, float]:
+    """(error in [0, 1], mean cross-entropy in nats) on a split: each image once, unaugmented, evaluation mode."""
+    images: data.ImageSet = getattr(dataset, split)
+    was_training = model.training
+    model.eval()
+    wrong = torch.zeros((), dtype=torch.int64, device=images.images.device)
+    loss = torch.zeros((), dtype=torch.float64, device=images.images.device)
+    for x, y in zip(images.images.split(_EVALUATION_BATCH), images.labels.split(_EVALUATION_BATCH), strict=True):
+        logits = model(augment.normalize(x, dataset.mean, dataset.std, permutation)).float()
+        wrong += (logits.argmax(1) != y).sum()
+        loss += F.cross_entropy(logits, y, reduction="sum")
+    model.train(was_training)
+    return wrong.item() / len(images), loss.item() / len(images)
+
+
+def summary(result: Result) -> dict[str, Any]:
+    """summary.json of a finished run: `final/*`, `bound/*` and `bits/*` metrics."""
+    metrics: dict[str, float] = {
+        "final/train_error": result.train_error,
+        "final/test_accuracy": result.test_accuracy,
+        "final/nonzeros": sum(result.nonzeros.values()),
+        "final/weights": sum(result.weights.values()),
+        "final/distinct_values": result.report.distinct_values,
+    }
+    metrics |= {f"final/nonzeros/{name}": count for name, count in result.nonzeros.items()}
+    metrics |= {f"bits/{language.name}": language.bits for language in result.report.languages}
+    metrics |= {f"bound/{bound.language}/{bound.bound}": bound.value for bound in result.report.bounds}
+    return {"status": "finished", "metrics": metrics, "tags": {}, "samples": result.report.samples}
+
+
+def _start(config: TrainConfig) -> _Session:
+    device = _device(config)
+    dataset = data.load(config.data, folder=config.data_dir, validation=config.validation, seed=config.seed)
+    dataset = data.Dataset(
+        dataset.name,
+        dataset.train.to(device),
+        dataset.validation.to(device),
+        dataset.test.to(device),
+        dataset.classes,
+        dataset.mean,
+        dataset.std,
+    )
+    torch.manual_seed(config.seed)
+    with device:
+        model = build(
+            config.architecture,
+            base_channels=config.base_channels,
+            image=dataset.image_shape,
+            classes=dataset.classes,
+            dropout=config.dropout,
+            kernel_size=config.kernel_size,
+        )
+    generator = torch.Generator(device).manual_seed(config.seed)
+    return _Session(config, dataset, model, make_optimizer(model, config), generator)
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """torch's SGD or `BetaLasso` with one λ for convolution-like layers and one for the others."""
+    c = config.optimizer
+    if c.name == "sgd":
+        return torch.optim.SGD(model.parameters(), c.lr, momentum=c.momentum, weight_decay=c.weight_decay)
+    groups = optim.parameter_groups(model, l1_conv=c.l1_conv, l1_fc=c.l1_fc)
+    return optim.BetaLasso(
+        groups, c.lr, l1=0.0, beta=c.beta, momentum=c.momentum, one_sided=c.one_sided, all_parameters=c.all_parameters
+    )
+
+
+def _train_epoch(session: _Session, augmentation: augment.Augment) -> tuple[float, float]:
+    """One pass in random order over whole batches; returns mean loss in nats and accuracy on augmented images."""
+    config, train_set = session.config, session.dataset.train
+    session.model.train()
+    order = torch.randperm(len(train_set), generator=session.generator, device=session.device)
+    total_loss = torch.zeros((), dtype=torch.float64, device=session.device)
+    right = torch.zeros((), dtype=torch.int64, device=session.device)
+    batches = order[: session.steps * config.batch_size].split(config.batch_size)
+    seen = sum(len(batch) for batch in batches)
+    for step, batch in enumerate(batches):
+        done = session.epoch * session.steps + step
+        for group in session.optimizer.param_groups:
+            group["lr"] = cosine(config.optimizer.lr, done, config.epochs * session.steps)
+        x, y = augmentation(train_set.images[batch], session.generator), train_set.labels[batch]
+        with torch.autocast(session.device.type, torch.bfloat16, enabled=_bf16(session)):
+            logits = session.model(x)
+        loss = F.cross_entropy(logits.float(), y)
+        session.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        session.optimizer.step()
+        total_loss += loss.detach() * len(y)
+        right += (logits.argmax(1) == y).sum()
+        if (session.device.type == "cpu" or step % _LOSS_CHECK == 0 or step == session.steps - 1) and not math.isfinite(
+            total_loss.item()
+        ):
+            raise Diverged(
+                f"the loss is not finite in epoch {session.epoch + 1}, step {step + 1}; lower --optimizer.lr "
+                f"(now {config.optimizer.lr:g}); the last checkpoint is from before"
+            )
+    return total_loss.item() / seen, right.item() / seen
+
+
+def cosine(peak: float, step: int, steps: int) -> float:
+    """Cosine annealing from `peak` at step 0 towards 0 at `steps` (paper A.2)."""
+    return 0.5 * peak * (1 + math.cos(math.pi * step / steps))
+
+
+def _finish(session: _Session, permutation: Tensor | None) -> Result:
+    """The measurements a run ends with; the only place that touches the test set."""
+    dataset = session.dataset
+    train_error, _ = evaluate(session.model, dataset, "train", permutation)
+    test_error, _ = evaluate(session.model, dataset, "test", permutation)
+    state = _weight_state(session.model)
+    return Result(
+        train_error=train_error,
+        test_accuracy=1 - test_error,
+        nonzeros=analysis.nonzeros(state),
+        weights={name: tensor.numel() for name, tensor in state.items()},
+        report=report(
+            analysis.summarize_state(session.model.state_dict()),
+            train_error=train_error,
+            samples=len(dataset.train),
+            classes=dataset.classes,
+        ),
+    )
+
+
+def _weight_state(model: nn.Module) -> dict[str, Tensor]:
+    return {name.removesuffix(".weight"): parameter.detach() for name, parameter in weights(model)}
+
+
+def _pixel_permutation(session: _Session) -> Tensor | None:
+    """A permutation that depends on the seed alone, so that a resumed run sees the same."""
+    if not session.config.permute_pixels:
+        return None
+    _, height, width = session.dataset.image_shape
+    return torch.randperm(height * width, generator=torch.Generator().manual_seed(session.config.seed)).to(session.device)
+
+
+def _device(config: TrainConfig) -> torch.device:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda was asked for and torch sees no GPU; use --device cpu or install a CUDA build of torch")
+    if config.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(config.device)
+
+
+def _bf16(session: _Session) -> bool:
+    precision = session.config.precision
+    return precision == "bf16" or (precision == "auto" and session.device.type == "cuda")
+
+
+def _state(session: _Session) -> dict[str, Any]:
+    state = {
+        "epoch": session.epoch,
+        "model": session.model.state_dict(),
+        "optimizer": session.optimizer.state_dict(),
+        "generator": session.generator.get_state(),
+        "torch_rng": torch.get_rng_state(),
+    }
+    if session.device.type == "cuda":
+        state["cuda_rng"] = torch.cuda.get_rng_state()
+    return state
+
+
+def _restore(session: _Session, state: dict[str, Any]) -> None:
+    session.epoch = state["epoch"]
+    session.model.load_state_dict(state["model"])
+    session.optimizer.load_state_dict(state["optimizer"])
+    session.generator.set_state(state["generator"])
+    torch.set_rng_state(state["torch_rng"])
+    if "cuda_rng" in state and session.device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda_rng"])
