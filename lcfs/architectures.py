@@ -143,9 +143,7 @@ def _add_hidden(layers: OrderedDict[str, nn.Module], name: str, inputs: int, out
     layers[f"relu_{name}"] = nn.ReLU()
 
 
-def _finish(
-    layers: OrderedDict[str, nn.Module], name: str, inputs: int, classes: int, dropout: float
-) -> nn.Sequential:
+def _finish(layers: OrderedDict[str, nn.Module], name: str, inputs: int, classes: int, dropout: float) -> nn.Sequential:
     if dropout:
         layers[f"dropout_{name}"] = nn.Dropout(dropout)
     layers[name] = nn.Linear(inputs, classes)
@@ -164,7 +162,9 @@ def _check(
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must lie in [0, 1), got {dropout}")
     if dropout and name == "resnet18":
-        raise InputError("dropout applies to the last two fully-connected layers and resnet18 has only one; set it to 0")
+        raise InputError(
+            "dropout applies to the last two fully-connected layers and resnet18 has only one; set it to 0"
+        )
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise InputError(f"kernel_size must be odd and positive to keep 'same' padding symmetric, got {kernel_size}")
     if kernel_size != 3 and name != "resnet18":

@@ -115,7 +115,7 @@ def load_policy(name_or_path: str) -> list[SubPolicy]:
     Raises:
         InputError: the file is missing, is not JSON, or holds anything but known operations and numbers in [0, 1].
 
-    Source: Lim et al. 2019 (policies/README.md); Müller & Hutter 2021, section 3.
+    Source: Lim et al. 2019 (policies/README.md); Müller & Hutter 2021.
 
     >>> len(load_policy("fa-cifar10")), len(load_policy("trivial"))
     (493, 434)

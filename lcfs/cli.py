@@ -12,7 +12,6 @@ import os
 import re
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +66,9 @@ def _train(arguments: list[str]) -> int:
     presets = config.presets()
     if arguments[:1] == ["--resume"]:
         if len(arguments) != 2:
-            raise InputError("lcfs train --resume takes one run directory and nothing else: its config.json says the rest")
+            raise InputError(
+                "lcfs train --resume takes one run directory and nothing else: its config.json says the rest"
+            )
         return _run_training(None, Path(arguments[1]))
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: lcfs train PRESET [--field value ...] | lcfs train --resume RUN\n\npresets:")
@@ -79,7 +80,9 @@ def _train(arguments: list[str]) -> int:
         raise InputError(f"there is no preset {name!r}{_nearest(name, presets)}; lcfs train --help lists them")
 
     def options(
-        run: Path | None = None, track: bool = True, config: tyro.conf.OmitArgPrefixes[config.TrainConfig] = presets[name]
+        run: Path | None = None,
+        track: bool = True,
+        config: tyro.conf.OmitArgPrefixes[config.TrainConfig] = presets[name],
     ) -> tuple[Path | None, bool, config.TrainConfig]:
         """Train a net.
 
@@ -164,7 +167,9 @@ def _bound(arguments: list[str]) -> int:
 
     file, errors, samples, delta, classes, as_json = _parse(options, arguments, "lcfs bound")
     if not 0 <= errors <= 1:
-        raise InputError(f"--errors is the training error as a fraction in [0, 1], got {errors:g}; divide a count by --samples")
+        raise InputError(
+            f"--errors is the training error as a fraction in [0, 1], got {errors:g}; divide a count by --samples"
+        )
     if samples < 1:
         raise InputError(f"--samples must be at least 1, got {samples}")
     if not 0 < delta < 1:
@@ -239,7 +244,9 @@ def _data(arguments: list[str]) -> int:
 
     print(f"{name}: {data.fetch(name, folder=folder, source=source)}")
     dataset = data.load(name, folder=folder, download=False)
-    print(f"{len(dataset.train)} training and {len(dataset.test)} test images of {dataset.image_shape}, {dataset.classes} classes")
+    print(
+        f"{len(dataset.train)} training and {len(dataset.test)} test images of {dataset.image_shape}, {dataset.classes} classes"
+    )
     return 0
 
 

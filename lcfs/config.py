@@ -90,7 +90,9 @@ class TrainConfig:
         if not 0 <= self.optimizer.momentum < 1:
             raise InputError(f"optimizer.momentum must lie in [0, 1), got {self.optimizer.momentum}")
         if self.optimizer.name == "beta-lasso" and self.optimizer.weight_decay:
-            raise InputError("optimizer.weight_decay belongs to sgd; beta-lasso has l1_conv and l1_fc instead: set it to 0")
+            raise InputError(
+                "optimizer.weight_decay belongs to sgd; beta-lasso has l1_conv and l1_fc instead: set it to 0"
+            )
 
 
 def presets() -> dict[str, TrainConfig]:

@@ -73,7 +73,13 @@ def report(
                 printed = ("theorem1", bounds.theorem1(train_error, language.bits, samples, delta))
             else:
                 value = bounds.theorem2(
-                    train_error, shared_values=k, value_bits=b, mapping_bits=mapping, weights=n, samples=samples, delta=delta
+                    train_error,
+                    shared_values=k,
+                    value_bits=b,
+                    mapping_bits=mapping,
+                    weights=n,
+                    samples=samples,
+                    delta=delta,
                 )
                 printed = ("theorem2", value)
             hoeffding = bounds.occam_hoeffding(train_error, language.bits, samples, delta)

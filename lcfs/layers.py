@@ -39,7 +39,9 @@ class LocallyConnected2d(nn.Module):
     ) -> None:
         super().__init__()
         if min(image) + 2 * padding < kernel_size:
-            raise ValueError(f"a {kernel_size}×{kernel_size} kernel does not fit an image of {image} padded by {padding}")
+            raise ValueError(
+                f"a {kernel_size}×{kernel_size} kernel does not fit an image of {image} padded by {padding}"
+            )
         self.in_channels, self.out_channels, self.image = in_channels, out_channels, image
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         height, width = ((side + 2 * padding - kernel_size) // stride + 1 for side in image)

@@ -126,7 +126,9 @@ def _update_(
     direction = gradient if l1 == 0 else theta.sign().mul_(l1).add_(gradient)
     if velocity is not None:
         direction = velocity.mul_(momentum).add_(direction)
-    theta.sub_(direction.mul(lr))  # not add_(alpha=−lr), which fuses and then rounds otherwise than Algorithm 1 as written
+    theta.sub_(
+        direction.mul(lr)
+    )  # not add_(alpha=−lr), which fuses and then rounds otherwise than Algorithm 1 as written
     if l1 > 0 and (beta > 0 or one_sided):
         theta.masked_fill_((theta if one_sided else theta.abs()) < beta * l1, 0.0)
 

@@ -7,7 +7,7 @@ import matplotlib
 from torch import Tensor
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 _COLUMNS = 12
 _STYLES = ("-", "--", ":", "-.")

@@ -1,11 +1,11 @@
 """The run directory, which is the truth about a run.
 
-    RUN/config.json       the TrainConfig
-    RUN/environment.json  run id, versions, machine
-    RUN/metrics.jsonl     one line an epoch, append-only; if an epoch occurs twice (after a resume) the last one counts
-    RUN/checkpoints/      epoch-000012.pt, the last two
-    RUN/summary.json      written once, when the run has ended
-    RUN/artifacts/        small files: pictures
+RUN/config.json       the TrainConfig
+RUN/environment.json  run id, versions, machine
+RUN/metrics.jsonl     one line an epoch, append-only; if an epoch occurs twice (after a resume) the last one counts
+RUN/checkpoints/      epoch-000012.pt, the last two
+RUN/summary.json      written once, when the run has ended
+RUN/artifacts/        small files: pictures
 """
 
 import json
@@ -50,7 +50,9 @@ class Run:
     def open(path: Path) -> "Run":
         """An existing run directory; raises InputError if it is none."""
         if not (path / "config.json").is_file():
-            raise InputError(f"{path} is not a run directory: it has no config.json; name the folder that lcfs train printed")
+            raise InputError(
+                f"{path} is not a run directory: it has no config.json; name the folder that lcfs train printed"
+            )
         return Run(path)
 
     def config(self) -> TrainConfig:
@@ -77,7 +79,9 @@ class Run:
                 handle.flush()
                 os.fsync(handle.fileno())
         except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}); make room and continue with --resume") from error
+            raise InputError(
+                f"{path} cannot be written ({error.strerror}); make room and continue with --resume"
+            ) from error
 
     def metrics(self) -> list[dict[str, Any]]:
         """The records of all epochs in order."""

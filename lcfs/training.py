@@ -262,12 +262,16 @@ def _pixel_permutation(session: _Session) -> Tensor | None:
     if not session.config.permute_pixels:
         return None
     _, height, width = session.dataset.image_shape
-    return torch.randperm(height * width, generator=torch.Generator().manual_seed(session.config.seed)).to(session.device)
+    return torch.randperm(height * width, generator=torch.Generator().manual_seed(session.config.seed)).to(
+        session.device
+    )
 
 
 def _device(config: TrainConfig) -> torch.device:
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda was asked for and torch sees no GPU; use --device cpu or install a CUDA build of torch")
+        raise InputError(
+            "--device cuda was asked for and torch sees no GPU; use --device cpu or install a CUDA build of torch"
+        )
     if config.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(config.device)

@@ -9,9 +9,7 @@ from torch.nn import functional as F
 from lcfs import LocallyConnected2d
 
 
-@given(
-    st.integers(1, 3), st.integers(1, 3), st.integers(1, 4), st.integers(1, 3), st.integers(0, 2), st.integers(4, 7)
-)
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 4), st.integers(1, 3), st.integers(0, 2), st.integers(4, 7))
 def test_equal_kernels_are_a_convolution(c: int, o: int, k: int, stride: int, padding: int, side: int) -> None:
     layer = LocallyConnected2d(c, o, (side, side + 1), k, stride=stride, padding=padding, bias=False).double()
     kernel = torch.randint(-4, 5, (o, c, k, k)).double()

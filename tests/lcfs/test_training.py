@@ -113,7 +113,9 @@ def test_what_a_run_ends_with(tmp_path: Path) -> None:
     assert summary is not None
     assert summary["status"] == "finished"
     assert summary["metrics"]["final/test_accuracy"] == result.test_accuracy
-    assert {"bits/dense", "bits/theorem2", "bound/dense/theorem1", "bound/theorem2/theorem2"} <= summary["metrics"].keys()
+    assert {"bits/dense", "bits/theorem2", "bound/dense/theorem1", "bound/theorem2/theorem2"} <= summary[
+        "metrics"
+    ].keys()
     assert all(0 <= record["validation/accuracy"] <= 1 for record in run.metrics())
     assert run.config() == config == from_dict(to_dict(config))
     assert result.report.samples == 1437 - 200

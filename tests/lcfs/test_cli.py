@@ -1,0 +1,95 @@
+"""Surface: the commands as a user calls them, their exit codes, and one sentence for bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lcfs import cli
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(list(arguments))
+    captured = capsys.readouterr()
+    return int(stop.value.code or 0), captured.out, captured.err
+
+
+def test_help_needs_neither_torch_nor_mlflow() -> None:
+    code = "import sys, lcfs.cli\ntry: lcfs.cli.main(['--help'])\nexcept SystemExit: pass\nprint([m for m in ('torch', 'mlflow') if m in sys.modules])"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.rstrip().endswith("[]")
+    assert "train" in output
+
+
+@pytest.mark.parametrize("command", ["demo", "train", "bound", "inspect", "data", "ui", "sync", "doctor"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, command, "--help")
+    assert code == 0
+    assert "usage" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], "perhaps you meant train"),
+        (["train", "s-fc-betalasso"], "perhaps you meant s-fc-beta-lasso"),
+        (["train", "s-fc-sgd", "--optimizer.bta", "1"], "--optimizer.bta"),
+        (["train", "s-fc-sgd", "--epochs", "many"], "--epochs"),
+        (["train", "s-fc-sgd", "--epochs", "0"], "epochs must be at least 1"),
+        (["train", "--resume", "nowhere"], "no config.json"),
+        (["train", "s-fc-sgd", "--data", "cifar10", "--data-dir", "/nonexistent"], "cifar"),
+        (["bound", "missing.pt", "--errors", "0.1", "--samples", "10"], "missing.pt"),
+        (["bound", "missing.pt", "--errors", "1.5", "--samples", "10"], "--errors"),
+        (["bound", "missing.pt", "--samples", "10"], "errors"),
+        (["inspect", "missing.pt"], "missing.pt"),
+        (["data", "imagenet"], "imagenet"),
+        (["sync", "/nonexistent"], "/nonexistent"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_code_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(capsys, *arguments)
+    assert code == 2
+    assert words in err
+    assert err.startswith("lcfs: ")
+    assert err.count("\n") == 1, "one line"
+
+
+def test_bound_of_a_strangers_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weight = torch.zeros(10, 100)
+    weight[0, :3] = torch.tensor([0.5, 0.5, -2.0])
+    torch.save({"state_dict": {"module.fc.weight": weight}}, tmp_path / "net.pth")
+    code, out, _ = call(capsys, "bound", str(tmp_path / "net.pth"), "--errors", "0.1", "--samples", "50000", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert (found["weights"], found["nonzeros"], found["distinct_values"], found["value_bits"]) == (1000, 3, 2, 32)
+    bits = {language["name"]: language["bits"] for language in found["languages"]}
+    assert bits["dense"] == 32_000
+    # kb + ‖w‖₀ log2(kn) + 2 log2 n with k = 2, n = 1000, b = 32
+    assert bits["theorem2"] == pytest.approx(64 + 3 * 10.965784284662087 + 2 * 9.965784284662087)
+    assert {bound["bound"] for bound in found["bounds"]} == {"theorem1", "theorem2", "occam_hoeffding", "occam_kl"}
+    assert all(0.1 <= bound["value"] <= 1 for bound in found["bounds"])
+
+
+def test_train_then_inspect_and_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(tmp_path / "runs" / "one")
+    code, out, _ = call(
+        capsys, "train", "s-fc-beta-lasso", "--base-channels", "1", "--epochs", "2", "--run", run, "--no-track"
+    )
+    assert code == 0
+    assert "epoch 2/2" in out
+    assert "vacuous" in out
+    code, out, _ = call(capsys, "inspect", run)
+    assert code == 0
+    assert "conv1.weight" in out
+    code, out, _ = call(capsys, "bound", run, "--errors", "0.5", "--samples", "1437", "--classes", "10")
+    assert code == 0
+    assert "theorem2" in out
+    code, out, _ = call(capsys, "train", "--resume", run)
+    assert code == 0
+    assert "finished already" in out
