@@ -1,9 +1,9 @@
 """The paper's eight networks, built from one table of layers.
 
 CONV ⊂ LOCAL ⊂ FC: the three nets of a family (S or D) have the same units and differ in the connections between them.
-Every layer but the last is linear (no bias) → BatchNorm → ReLU. Children are named after the layer of the *convolutional*
-net that they stand for, so `conv1` of S-FC is the fully-connected layer that replaces S-CONV's convolution; these are the
-"layers that correspond to convolutional layers", to which the paper gives a λ of their own.
+Every layer but the last is linear (no bias) → BatchNorm → ReLU. Children are named after the layer of the
+*convolutional* net that they stand for, so `conv1` of S-FC is the fully-connected layer that replaces S-CONV's
+convolution; these are the "layers that correspond to convolutional layers", to which the paper gives a λ of their own.
 """
 
 from collections import OrderedDict
@@ -175,7 +175,7 @@ def _check(
 
 
 def _smallest_side(name: str) -> int:
-    """Below this side some taps of the first kernel never meet the image, or a map is one pixel before the last stride."""
+    """Below it, taps of the first kernel never meet the image, or a map is one pixel before the last stride."""
     if name == "3-fc":
         return 1
     if name == "resnet18":

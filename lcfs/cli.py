@@ -244,9 +244,8 @@ def _data(arguments: list[str]) -> int:
 
     print(f"{name}: {data.fetch(name, folder=folder, source=source)}")
     dataset = data.load(name, folder=folder, download=False)
-    print(
-        f"{len(dataset.train)} training and {len(dataset.test)} test images of {dataset.image_shape}, {dataset.classes} classes"
-    )
+    sizes = f"{len(dataset.train)} training and {len(dataset.test)} test images"
+    print(f"{sizes} of {dataset.image_shape}, {dataset.classes} classes")
     return 0
 
 

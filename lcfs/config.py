@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from lcfs.errors import InputError
 
-# A copy of `lcfs.architectures.ARCHITECTURES` without its torch import, so that --help is instant; a test compares them.
+# `lcfs.architectures.ARCHITECTURES` without its torch import, so that --help is instant; a test compares them.
 _ARCHITECTURES = ("s-conv", "s-local", "s-fc", "d-conv", "d-local", "d-fc", "3-fc", "resnet18")
 
 

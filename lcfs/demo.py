@@ -96,8 +96,8 @@ def _print_table(cells: list[_Cell]) -> None:
         )
     header = ("net", "method", "test accuracy %", "non-zeros per layer", "weights", "kbit", "best bound")
     title = (
-        f"digits: {cells[0].results[0].report.samples:,} training images, {len(cells[0].results)} seeds, mean ± standard "
-        "error;\nkbit: the shorter of the two codes; best bound on the test error at δ = 0.05"
+        f"digits: {cells[0].results[0].report.samples:,} training images, {len(cells[0].results)} seeds, "
+        "mean ± standard error;\nkbit: the shorter of the two codes; best bound on the test error at δ = 0.05"
     )
     console.print_table(header, rows, title)
 
@@ -129,7 +129,7 @@ def _draw(cells: list[_Cell], folder: Path) -> list[str]:
 
 
 def _first_layer(path: Path) -> Tensor:
-    """Filters `[units, side, side]` over the 8×8 image: rows of S-FC, kernels at each position of S-LOCAL, of S-CONV."""
+    """Filters `[units, height, width]`: rows of S-FC as images, the kernels of S-LOCAL at every position, of S-CONV."""
     checkpoint = Run.open(path).load_checkpoint()
     if checkpoint is None:
         raise RuntimeError(f"{path} ended without a checkpoint")

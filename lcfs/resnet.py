@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 
 class ResNet18(nn.Module):
-    """Four stages of two basic blocks with `width`, 2, 4 and 8 × `width` channels, global average pooling, one linear layer.
+    """Four stages of two basic blocks with 1, 2, 4 and 8 × `width` channels, global average pooling, a linear layer.
 
     Args:
         channels, classes: input channels and number of logits.

@@ -19,7 +19,10 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 
 def test_help_needs_neither_torch_nor_mlflow() -> None:
-    code = "import sys, lcfs.cli\ntry: lcfs.cli.main(['--help'])\nexcept SystemExit: pass\nprint([m for m in ('torch', 'mlflow') if m in sys.modules])"
+    code = (
+        "import sys, lcfs.cli\ntry: lcfs.cli.main(['--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'mlflow') if m in sys.modules])"
+    )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.rstrip().endswith("[]")
     assert "train" in output

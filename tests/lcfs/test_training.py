@@ -133,7 +133,7 @@ def test_it_learns(tmp_path: Path) -> None:
 
 def test_a_diverging_run_stops_with_a_sentence(tmp_path: Path) -> None:
     config = replace(CONFIG, optimizer=OptimizerConfig("sgd", lr=1e30))
-    with pytest.raises(Diverged, match="lower --optimizer.lr"):
+    with pytest.raises(Diverged, match=r"lower --optimizer\.lr"):
         train(config, tmp_path / "run")
     summary = Run.open(tmp_path / "run").summary()
     assert summary is not None
