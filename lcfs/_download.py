@@ -209,8 +209,8 @@ def _unpack(name: str, archive: Path, stage: Path) -> None:
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
-                if member.isreg() and (file := expected.pop(member.name, None)):
-                    stream = tar.extractfile(member)
+                stream = tar.extractfile(member) if member.isreg() else None
+                if stream and (file := expected.pop(member.name, None)):
                     with (stage / file).open("wb") as out:
                         shutil.copyfileobj(stream, out)
     except (tarfile.TarError, EOFError) as error:

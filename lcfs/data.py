@@ -1,0 +1,293 @@
+"""Data sets as whole uint8 tensors: scikit-learn's digits, and CIFAR-10, CIFAR-100 and SVHN from their binary files.
+
+Nothing here unpickles. A data set is small enough to live on the device in one piece (CIFAR-10: 184 MB).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from lcfs import _download
+from lcfs._download import SOURCES, DataFile
+from lcfs.errors import InputError
+
+DATASETS = ("digits", "cifar10", "cifar100", "svhn")
+
+_CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "svhn": 10}
+# Mean and standard deviation per channel of the training pixels in [0, 1]: the constants in common use, so that
+# results compare; digits computed here from its 1,437 training images.
+_MEAN = {
+    "digits": (0.3054,),
+    "cifar10": (0.4914, 0.4822, 0.4465),
+    "cifar100": (0.5071, 0.4865, 0.4409),
+    "svhn": (0.4377, 0.4438, 0.4728),
+}
+_STD = {
+    "digits": (0.3757,),
+    "cifar10": (0.2470, 0.2435, 0.2616),
+    "cifar100": (0.2673, 0.2564, 0.2762),
+    "svhn": (0.1980, 0.2010, 0.1970),
+}
+_DIGITS_TRAIN = 1437
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images `[N, C, H, W]` in 0…255 and their labels `[N]` in 0…classes - 1, on one device."""
+
+    images: UInt8[Tensor, "N C H W"]
+    labels: Int64[Tensor, " N"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        """The same images on another device."""
+        return ImageSet(self.images.to(device), self.labels.to(device))
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) of shape, pixels and labels in the order of the set, row-major and little-endian.
+
+        Device and memory layout do not change it; another order of the images does.
+        """
+        digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
+        digest.update(self.images.cpu().contiguous().numpy().data)
+        digest.update(self.labels.cpu().contiguous().numpy().astype("<i8").data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three disjoint splits, and the constants that normalize them: per channel, of pixels in [0, 1]."""
+
+    name: str
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+
+@dataclass(frozen=True)
+class VerifiedFile:
+    """A file that holds what it should; `checksum` is the published `algorithm:digest` it has, if there is one."""
+
+    path: Path
+    images: int
+    checksum: str | None
+
+    def __str__(self) -> str:
+        compared = f"{self.checksum.split(':')[0]} as published" if self.checksum else "no published checksum"
+        return f"{self.path}: {self.images:,} images, labels in range, {compared}"
+
+
+def load(
+    name: str, *, folder: str | Path | None = None, validation: int = 0, seed: int = 0, download: bool = True
+) -> Dataset:
+    """A data set on the CPU, downloaded first if it is not there.
+
+    Args:
+        name: one of `DATASETS`.
+        folder: where its files lie, or the folder above; by default $LCFS_DATA, then the user's cache.
+        validation: number of images to draw from the training set, in 0…len(train) - 1.
+        seed: chooses the validation images, in 0…2³² - 1; the test set never depends on it.
+        download: whether missing files may be fetched from the network.
+
+    Returns:
+        The splits; train and validation keep the order of the files.
+
+    Raises:
+        InputError: an unknown name, missing or damaged files, no network, or too many validation images.
+
+    >>> load("digits").image_shape
+    (1, 8, 8)
+    """
+    _check_name(name)
+    if name == "digits":
+        train, test = _digits()
+    else:
+        root = _download.data_folder(folder)
+        place = _download.locate(name, root)
+        if place is None and not download:
+            raise _download.missing(name, root)
+        place = place or _download.download(name, root)
+        *batches, test = (_read(name, place, file) for file in SOURCES[name].files)
+        train = _concatenate(batches)
+    train, held_out = _split(train, validation, seed)
+    return Dataset(name, train, held_out, test, _CLASSES[name], _MEAN[name], _STD[name])
+
+
+def fetch(name: str, folder: str | Path | None = None, source: str | Path | None = None) -> Path:
+    """Put a verified data set in the folder and return where its files lie.
+
+    Args:
+        name: one of `DATASETS`; digits comes with scikit-learn, so nothing is fetched.
+        folder: where to put it; by default $LCFS_DATA, then the user's cache.
+        source: a local folder, or the data set's archive, to take it from instead of the network.
+
+    Raises:
+        InputError: an unknown name, a missing or damaged source, or no network; the folder is then as before.
+    """
+    _check_name(name)
+    if name == "digits":
+        import sklearn.datasets
+
+        return Path(sklearn.datasets.__file__).parent / "data"
+    root = _download.data_folder(folder)
+    if source is not None:
+        return _take(name, Path(source).expanduser(), root)
+    place = _download.locate(name, root) or _download.download(name, root)
+    verify(name, place)
+    return place
+
+
+def verify(name: str, folder: str | Path | None = None) -> list[VerifiedFile]:
+    """Check size, labels and published checksum of every file of a data set; digits has no files of ours: [].
+
+    Raises:
+        InputError: the first file that is missing or is not what it should be.
+    """
+    _check_name(name)
+    if name == "digits":
+        return []
+    root = _download.data_folder(folder)
+    place = _download.locate(name, root)
+    if place is None:
+        raise _download.missing(name, root)
+    return [_verify_file(name, place, file) for file in SOURCES[name].files]
+
+
+def _check_name(name: str) -> None:
+    if name not in DATASETS:
+        raise InputError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}")
+
+
+def _take(name: str, source: Path, root: Path) -> Path:
+    if source.is_file():
+        return _download.copy_archive(name, source, root)
+    origin, archive = _download.locate(name, source), SOURCES[name].archive
+    if origin is not None:
+        verify(name, origin)
+        return _download.copy_folder(name, origin, root)
+    if archive is not None and (source / archive.name).is_file():
+        return _download.copy_archive(name, source / archive.name, root)
+    raise _download.missing(name, source)
+
+
+def _verify_file(name: str, place: Path, file: DataFile) -> VerifiedFile:
+    images = len(_read(name, place, file))
+    if file.checksum:
+        _download.check_checksum(place / file.name, file.checksum, _remedy(name))
+    return VerifiedFile(place / file.name, images, file.checksum)
+
+
+def _remedy(name: str) -> str:
+    return f'delete it and run "lcfs data {name}"'
+
+
+def _read(name: str, place: Path, file: DataFile) -> ImageSet:
+    record_bytes = SOURCES[name].record_bytes
+    path = place / file.name
+    return _read_mat(name, path, file) if record_bytes is None else _read_binary(name, path, file, record_bytes)
+
+
+def _read_binary(name: str, path: Path, file: DataFile, record_bytes: int) -> ImageSet:
+    """CIFAR's records: one label byte (CIFAR-100: coarse, then fine), then 3 · 32 · 32 pixels, channels first."""
+    size, expected = path.stat().st_size, file.images * record_bytes
+    if size != expected:
+        state = "incomplete" if size < expected else "not the original"
+        raise InputError(
+            f"{path.name} in {path.parent} holds {size:,} bytes, expected {expected:,}; it is {state}: {_remedy(name)}"
+        )
+    records = np.fromfile(path, dtype=np.uint8).reshape(file.images, record_bytes)
+    labels = records[:, -3073].astype(np.int64)  # the byte before the pixels: CIFAR-100's fine label
+    _check_labels(name, path, labels, 0)
+    return _image_set(records[:, -3072:].reshape(-1, 3, 32, 32), labels)
+
+
+def _read_mat(name: str, path: Path, file: DataFile) -> ImageSet:
+    """SVHN's MATLAB file: X `[32, 32, 3, N]`, y `[N, 1]` in 1…10, where 10 is the digit 0."""
+    import scipy.io
+
+    try:
+        contents = scipy.io.loadmat(path, variable_names=("X", "y"))
+        pixels, labels = contents["X"], contents["y"].reshape(-1)
+    except Exception as error:  # a damaged file makes the reader fail in any way: zlib, struct, index, memory
+        raise InputError(
+            f"{path.name} in {path.parent} is damaged ({type(error).__name__}); {_remedy(name)}"
+        ) from error
+    expected = (32, 32, 3, file.images)
+    if pixels.dtype != np.uint8 or pixels.shape != expected or labels.shape != (file.images,):
+        raise InputError(
+            f"{path.name} in {path.parent} holds X {pixels.dtype} {pixels.shape} and {labels.size} labels, expected "
+            f"uint8 {expected} and {file.images}; {_remedy(name)}"
+        )
+    _check_labels(name, path, labels, 1)
+    return _image_set(pixels.transpose(3, 2, 0, 1), labels.astype(np.int64) % 10)
+
+
+def _check_labels(name: str, path: Path, labels: np.ndarray, first: int) -> None:
+    last = first + _CLASSES[name] - 1
+    outside = ~np.isin(labels, np.arange(first, last + 1))  # also catches fractions and NaN in a .mat
+    if outside.any():
+        record = int(outside.argmax())
+        raise InputError(
+            f"{path.name} in {path.parent}, record {record}: label {labels[record]} lies outside {first}…{last}; "
+            f"the file is damaged: {_remedy(name)}"
+        )
+
+
+def _image_set(pixels: np.ndarray, labels: np.ndarray) -> ImageSet:
+    return ImageSet(torch.from_numpy(np.ascontiguousarray(pixels)), torch.from_numpy(labels))
+
+
+def _concatenate(parts: list[ImageSet]) -> ImageSet:
+    return ImageSet(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
+
+
+@cache
+def _digits_arrays() -> tuple[np.ndarray, np.ndarray]:
+    """1,797 scans of 8 × 8, grey levels 0…16 stretched to 0…255, in a fixed random order."""
+    from sklearn.datasets import load_digits
+
+    grey, labels = load_digits(return_X_y=True)
+    pixels = np.round(np.asarray(grey) * 255 / 16).astype(np.uint8).reshape(-1, 1, 8, 8)
+    order = np.random.RandomState(0).permutation(len(pixels))  # RandomState: a stream NumPy promises not to change
+    return pixels[order], np.asarray(labels)[order].astype(np.int64)
+
+
+def _digits() -> tuple[ImageSet, ImageSet]:
+    pixels, labels = (array.copy() for array in _digits_arrays())
+    return (
+        _image_set(pixels[:_DIGITS_TRAIN], labels[:_DIGITS_TRAIN]),
+        _image_set(pixels[_DIGITS_TRAIN:], labels[_DIGITS_TRAIN:]),
+    )
+
+
+def _split(train: ImageSet, validation: int, seed: int) -> tuple[ImageSet, ImageSet]:
+    """(the rest, `validation` images drawn by `seed`), both in the order of the files."""
+    if not 0 <= validation < len(train):
+        raise InputError(
+            f"validation must lie in 0…{len(train) - 1}, got {validation}; the data set has no more to spare"
+        )
+    if validation == 0:
+        return train, ImageSet(train.images[:0], train.labels[:0])
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed must lie in 0…2³² - 1 to draw validation images, got {seed}")
+    drawn = np.zeros(len(train), dtype=bool)
+    drawn[np.random.RandomState(seed).permutation(len(train))[:validation]] = True
+    mask = torch.from_numpy(drawn)
+    return ImageSet(train.images[~mask], train.labels[~mask]), ImageSet(train.images[mask], train.labels[mask])
