@@ -5,7 +5,7 @@ import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-install_import_hook(["lcfs", "theory"], "beartype.beartype")
+install_import_hook(["lcfs", "theory"], "_typechecker.check")
 
 settings.register_profile("lcfs", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("lcfs")
