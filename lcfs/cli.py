@@ -318,7 +318,7 @@ def _doctor(arguments: list[str]) -> int:
 def _demo(arguments: list[str]) -> int:
     """The main job on data that is already there, in under two minutes on two cores."""
 
-    def options(folder: Path = Path("demo"), seeds: int = 3, epochs: int = 30) -> tuple[Path, int, int]:
+    def options(folder: Path = Path("demo"), seeds: int = 3, epochs: int = 40) -> tuple[Path, int, int]:
         """Train S-CONV, S-LOCAL, 3-FC and S-FC by SGD, L1 and β-LASSO on digits.
 
         Args:

@@ -179,10 +179,10 @@ def _experiment(client: Any, uri: str, name: str) -> str:
 def _client(uri: str) -> Any:
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    for logger in ("alembic", "mlflow"):
-        logging.getLogger(logger).setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
+    for logger in ("alembic", "mlflow"):  # after the import, which sets them up
+        logging.getLogger(logger).setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri)
 
 
