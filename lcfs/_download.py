@@ -1,5 +1,6 @@
 """Where the files of a data set lie, and how they get there: checksummed, and never half-written."""
 
+import contextlib
 import os
 import shutil
 import tarfile
@@ -180,12 +181,17 @@ def copy_archive(name: str, archive: Path, root: Path) -> Path:
 def _staging(place: Path) -> Iterator[Path]:
     """A temporary folder on the file system of `place`, so that files can be renamed into it; always removed."""
     parent = place.parent if not place.exists() else place
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     try:
         parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".lcfs-", dir=parent) as stage:
             yield Path(stage)
     except OSError as error:
         raise InputError(f"{place} cannot be written ({error}); choose another folder with --data-dir") from error
+    finally:
+        for folder in made:  # those that stayed empty because nothing could be had
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _retrieve(name: str, remote: Remote, stage: Path, root: Path) -> None:

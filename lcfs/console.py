@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
 
 from rich.console import Console
 from rich.live import Live
@@ -24,7 +23,7 @@ class ProgressLine:
     def __init__(self) -> None:
         self._live = Live(console=Console(), auto_refresh=False, transient=False) if sys.stdout.isatty() else None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ProgressLine":
         if self._live:
             self._live.start()
         return self
