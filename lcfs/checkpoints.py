@@ -117,7 +117,8 @@ def _load_torch(path: Path) -> Any:
         if asked:
             wanted = f"{path} was refused: its pickle asks for {', '.join(asked)}, which could run code"
             raise InputError(f"{wanted} (nothing was run); {_REMEDY}") from error
-        raise InputError(f"{path} is damaged or no checkpoint ({_line(error)}); fetch or write it again") from error
+        # torch's own message is left out: it advises to switch the safe reader off
+        raise InputError(f"{path} is damaged or no checkpoint (its pickle is invalid); fetch it again") from error
     except Exception as error:  # a mutilated file can fail anywhere inside the reader
         raise InputError(f"{path} is damaged or no checkpoint ({_line(error)}); fetch or write it again") from error
 
@@ -127,15 +128,17 @@ def _globals(path: Path, zipped: bool) -> list[str]:
     try:
         if zipped:
             return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-        asked, strings = set(), []
-        with path.open("rb") as handle:
-            for opcode, argument, _ in pickletools.genops(handle):
-                if opcode.name == "GLOBAL":
-                    asked.add(str(argument).replace(" ", "."))
-                elif opcode.name == "STACK_GLOBAL":
-                    asked.add(".".join(strings[-2:]))
-                elif isinstance(argument, str):
-                    strings.append(argument)
+        asked: set[str] = set()
+        strings: list[str] = []
+        with path.open("rb") as handle, contextlib.suppress(ValueError):
+            while handle.peek(1):  # the old format is several pickles in a row, then raw numbers
+                for opcode, argument, _ in pickletools.genops(handle):
+                    if opcode.name == "GLOBAL":
+                        asked.add(str(argument).replace(" ", "."))
+                    elif opcode.name == "STACK_GLOBAL":
+                        asked.add(".".join(strings[-2:]))
+                    elif isinstance(argument, str):
+                        strings.append(argument)
         return sorted(name for name in asked if not name.startswith(("torch.", "collections.OrderedDict")))
     except Exception:  # the list is a courtesy; the refusal stands without it
         return []
