@@ -30,7 +30,7 @@ def theorem2_mapping_bits(nonzeros: int, shared_values: int, weights: int) -> fl
     """s log2(kn) + 2 log2 n bits for the map from weights to shared values. Source: paper, Theorem 2.
 
     One label, "value 0", is not stored: s = nonzeros counts the weights with another label, k = shared_values the other
-    labels. Kraft's inequality holds for n ≥ 4.
+    labels. Kraft's inequality holds for n ≥ 3; for n ≤ 2 the length is no code's.
     """
     if not 0 <= nonzeros <= weights or weights < 1:
         raise ValueError(f"nonzeros must lie in [0, weights] and weights be at least 1, got {nonzeros} and {weights}")
@@ -97,7 +97,8 @@ def test_set_bound(errors: int, samples: int, delta: float = 0.05) -> float:
     return occam_binomial(errors, 0.0, samples, delta)
 
 
-test_set_bound.__test__ = False  # pytest would take the name for a test's
+# pytest would take the name for a test's.
+test_set_bound.__test__ = False  # pyrefly: ignore[missing-attribute]
 
 
 def catoni(train_error: float, description_bits: float, samples: int, delta: float = 0.05, a: float = 1e-4) -> float:
@@ -109,7 +110,9 @@ def catoni(train_error: float, description_bits: float, samples: int, delta: flo
     _check(train_error, samples, delta, description_bits=description_bits)
     if not 0 < a < math.inf:
         raise ValueError(f"a must be finite and positive, got {a}")
-    gamma = np.geomspace(1.0, 100.0 * samples, 10_000)  # steps of at most 0.3 %: within 1e-5 of the best γ's excess
+    gamma = np.geomspace(
+        1.0, 100.0 * samples, 10_000
+    )  # steps of at most 0.4 %; excess within 1e-6 of the best γ's, measured
     union = 2 * np.log(2 + np.log(gamma) / math.log1p(a))
     shifted = train_error + (1 + a) / gamma * (_nats(description_bits, delta) + union)
     return _round_up(train_error, float(np.min(np.expm1(-gamma / samples * shifted) / np.expm1(-gamma / samples))))

@@ -68,6 +68,18 @@ def test_kraft_sum_of_theorem2(n: int) -> None:
     )  # e/n < 1 proves it for n ≥ 3; at n = 1 and 2 the printed lengths are no code
 
 
+@given(rates, bits, sizes, deltas)
+def test_square_root_bounds_are_their_formulas(q: float, length: float, m: int, delta: float) -> None:
+    with mpmath.workdps(40):
+        printed = q + mpmath.sqrt((length + mpmath.log(2 / mpmath.mpf(delta))) / (2 * m))
+        tight = q + mpmath.sqrt((length * mpmath.log(2) - mpmath.log(mpmath.mpf(delta))) / (2 * m))
+        for found, exact in (
+            (bounds.theorem1(q, length, m, delta), min(printed, 1)),
+            (bounds.occam_hoeffding(q, length, m, delta), min(tight, 1)),
+        ):
+            assert exact <= found <= exact * (1 + 1e-14)
+
+
 @given(rates, st.integers(0, 1000), st.floats(0, 64), bits, st.integers(1, 10**9), sizes, deltas)
 def test_theorem2_is_the_printed_formula(
     q: float, k: int, b: float, mapping: float, n: int, m: int, delta: float
@@ -153,6 +165,7 @@ def test_binomial_is_bracketed(data: st.DataObject, m: int, length: float, delta
     ("errors", "length", "samples"),
     [
         (16_080, 8260, 50_000),
+        (5 * 10**7, 0, 10**8),
         (10_000, 0, 50_000),
         (3, 0, 10**9),
         (0, 1e5, 10**9),
@@ -193,12 +206,12 @@ def test_order(data: st.DataObject, m: int, length: float, delta: float) -> None
 @pytest.mark.parametrize("bound", OCCAM)
 @given(q=rates, length=bits, m=sizes, delta=deltas, other=st.tuples(rates, bits, sizes, deltas))
 def test_monotone_in_each_argument(bound, q, length, m, delta, other) -> None:
-    here = bound(q, length, m, delta) * (1 + ROUNDING)
+    slack = 1e-5 if bound is bounds.catoni else ROUNDING  # Catoni's γ comes from a grid that moves with m
+    here = bound(q, length, m, delta) * (1 + slack)
     assert bound(min(q, other[0]), length, m, delta) <= here
     assert bound(q, min(length, other[1]), m, delta) <= here
     assert bound(q, length, m, max(delta, other[3])) <= here
-    if bound is not bounds.catoni:  # its union over γ grows with m, where all γ ≤ 100 m are tried
-        assert bound(q, length, max(m, other[2]), delta) <= here
+    assert bound(q, length, max(m, other[2]), delta) <= here
 
 
 @given(st.data(), st.integers(1, 10**6), bits, bits, deltas, deltas)
