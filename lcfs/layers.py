@@ -58,9 +58,12 @@ class LocallyConnected2d(nn.Module):
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch outputs rows columns"]:
         """`[B, in_channels, H, W]` → `[B, out_channels, H', W']`."""
         rows, columns = self.weight.shape[:2]
-        patches = F.unfold(x, self.kernel_size, padding=self.padding, stride=self.stride)  # [B, K, P]
-        kernels = self.weight.flatten(0, 1).flatten(2)  # [P, O, K]
-        y = torch.bmm(kernels, patches.permute(2, 1, 0))  # [P, O, B]
+        k, step = self.kernel_size, self.stride
+        # With the batch last, the patches are copied once and in order; F.unfold's layout made the layer ten times slower.
+        padded = F.pad(x, (self.padding,) * 4).permute(1, 2, 3, 0).contiguous()
+        windows = padded.unfold(1, k, step).unfold(2, k, step)  # [C, H', W', B, k, k], a view
+        patches = windows.permute(1, 2, 0, 4, 5, 3).reshape(rows * columns, -1, len(x))  # [P, K, B]
+        y = torch.bmm(self.weight.flatten(0, 1).flatten(2), patches)  # [P, O, B]
         y = y.permute(2, 1, 0).unflatten(2, (rows, columns))
         return y if self.bias is None else y + self.bias
 
