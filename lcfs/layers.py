@@ -59,7 +59,7 @@ class LocallyConnected2d(nn.Module):
         """`[B, in_channels, H, W]` → `[B, out_channels, H', W']`."""
         rows, columns = self.weight.shape[:2]
         k, step = self.kernel_size, self.stride
-        # With the batch last, the patches are copied once and in order; F.unfold's layout made the layer ten times slower.
+        # With the batch last the patches are copied once, in order; F.unfold's layout is several times slower.
         padded = F.pad(x, (self.padding,) * 4).permute(1, 2, 3, 0).contiguous()
         windows = padded.unfold(1, k, step).unfold(2, k, step)  # [C, H', W', B, k, k], a view
         patches = windows.permute(1, 2, 0, 4, 5, 3).reshape(rows * columns, -1, len(x))  # [P, K, B]
