@@ -23,6 +23,7 @@ test-slow: venv
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check
 
 bench: venv
 	$(BIN)/python -m benchmarks.size

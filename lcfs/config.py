@@ -2,12 +2,13 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lcfs.errors import InputError
 
 # `lcfs.architectures.ARCHITECTURES` without its torch import, so that --help is instant; a test compares them.
-_ARCHITECTURES = ("s-conv", "s-local", "s-fc", "d-conv", "d-local", "d-fc", "3-fc", "resnet18")
+Architecture = Literal["s-conv", "s-local", "s-fc", "d-conv", "d-local", "d-fc", "3-fc", "resnet18"]
+_ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class AugmentConfig:
 class TrainConfig:
     """One training run. The same configuration and seed give the same weights, bit for bit on a CPU."""
 
-    architecture: Literal["s-conv", "s-local", "s-fc", "d-conv", "d-local", "d-fc", "3-fc", "resnet18"]
+    architecture: Architecture
     base_channels: int = 16
     """α of the paper; hidden width for 3-fc; channels of the first stage for resnet18."""
     kernel_size: int = 3
@@ -118,7 +119,7 @@ def to_dict(config: TrainConfig) -> dict[str, Any]:
 def from_dict(values: dict[str, Any]) -> TrainConfig:
     """The inverse of `to_dict`. Raises InputError naming an unknown or missing field."""
     try:
-        nested = {
+        nested: dict[str, Any] = {
             **values,
             "optimizer": OptimizerConfig(**values["optimizer"]),
             "augment": AugmentConfig(**values["augment"]),

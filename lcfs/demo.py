@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from lcfs import console, pictures, tracking
-from lcfs.config import AugmentConfig, OptimizerConfig, TrainConfig
+from lcfs.config import Architecture, AugmentConfig, OptimizerConfig, TrainConfig
 from lcfs.runs import Run
 from lcfs.training import Result, train
 
-_NETS = {"s-conv": 8, "s-local": 8, "3-fc": 128, "s-fc": 8}
+_NETS: dict[Architecture, int] = {"s-conv": 8, "s-local": 8, "3-fc": 128, "s-fc": 8}
 # A few hundred steps instead of the paper's 400,000: λ is larger and β smaller, so that the total shrinkage and the
 # threshold βλ meet the weights at the same scale as in the paper.
 _OPTIMIZERS = {

@@ -62,18 +62,19 @@ class BetaLasso(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, group)
+                    self._update(parameter, parameter.grad, group)
         return loss
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        if parameter.grad.is_sparse:
+    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        if gradient.is_sparse:
             raise RuntimeError("BetaLasso does not take sparse gradients; use a dense embedding")
         l1 = group["l1"] if self.all_parameters or parameter.ndim >= 2 else 0.0
         state = self.state[parameter]
-        target, gradient = parameter, parameter.grad
+        target = parameter
         if parameter.dtype in (torch.bfloat16, torch.float16):
-            target = state.setdefault("master", parameter.float())
-            gradient = gradient.float()
+            if "master" not in state:
+                state["master"] = parameter.float()
+            target, gradient = state["master"], gradient.float()
         velocity = None
         if group["momentum"]:
             if "velocity" not in state:
@@ -106,9 +107,10 @@ def beta_lasso_(
 ) -> None:
     """Algorithm 1 in place on one tensor of any shape; NaN stays NaN rather than being thresholded away."""
     if theta.device.type == "cpu" and theta.is_contiguous() and theta.numel() > _CHUNK:
-        parts = [t.reshape(-1).split(_CHUNK) if t is not None else None for t in (theta, gradient, velocity)]
-        for i, part in enumerate(parts[0]):
-            _update_(part, parts[1][i], lr, l1, beta, momentum, parts[2][i] if parts[2] else None, one_sided)
+        thetas, gradients = theta.view(-1).split(_CHUNK), gradient.reshape(-1).split(_CHUNK)
+        velocities = [None] * len(thetas) if velocity is None else velocity.view(-1).split(_CHUNK)
+        for part, slope, speed in zip(thetas, gradients, velocities, strict=True):
+            _update_(part, slope, lr, l1, beta, momentum, speed, one_sided)
     else:
         _update_(theta, gradient, lr, l1, beta, momentum, velocity, one_sided)
 

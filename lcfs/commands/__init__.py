@@ -1,0 +1,1 @@
+"""One file a command or pair of commands: arguments in, exit code out."""

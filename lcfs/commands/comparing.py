@@ -1,0 +1,61 @@
+"""lcfs sync and lcfs ui: runs in MLflow."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from lcfs.commands.arguments import parse
+from lcfs.errors import InputError
+
+_Positional = tyro.conf.Positional
+
+
+def sync(arguments: list[str]) -> int:
+    """Replay run directories into MLflow; what is there already is not sent again."""
+
+    def options(runs: _Positional[Path] = Path("runs")) -> Path:
+        """Replay run directories into MLflow (MLFLOW_TRACKING_URI, or sqlite in the folder).
+
+        Args:
+            runs: Folder of run directories.
+        """
+        return runs
+
+    runs = parse(options, arguments, "lcfs sync")
+    tracking = _tracking(runs)
+    failed = 0
+    for result in tracking.sync(runs, tracking.default_uri(runs)):
+        print(result)
+        failed += bool(getattr(result, "error", None))
+    return int(failed > 0)
+
+
+def ui(arguments: list[str]) -> int:
+    """Open the comparison of runs in MLflow."""
+
+    def options(runs: _Positional[Path] = Path("runs"), port: int = 5000) -> tuple[Path, int]:
+        """Serve the MLflow UI on this machine.
+
+        Args:
+            runs: Folder of run directories.
+            port: Port on 127.0.0.1.
+        """
+        return runs, port
+
+    runs, port = parse(options, arguments, "lcfs ui")
+    tracking = _tracking(runs)
+    print(f"http://127.0.0.1:{port}", flush=True)
+    command = tracking.ui_command(tracking.default_uri(runs), port)
+    os.execvp(command[0], command)
+
+
+def _tracking(runs: Path) -> Any:
+    from lcfs import tracking
+
+    if not runs.is_dir():
+        raise InputError(f"{runs} is not a folder of runs; name the one that lcfs train wrote to")
+    if not tracking.available():
+        raise InputError("MLflow is not installed here; install it with: pip install 'lcfs[mlflow]'")
+    return tracking
