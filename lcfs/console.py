@@ -1,6 +1,7 @@
 """What a person sees on the terminal: the live progress line and the tables."""
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,6 +48,25 @@ class ProgressLine:
             self._live.update(Text(text), refresh=True)
         else:
             print(text, flush=True)
+
+
+class Percentage:
+    """Progress of something that may take long, on standard error, once it has taken a second: called with a fraction
+    in [0, 1], it rewrites one line, or, where standard error is no terminal, prints a line every ten seconds."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._terminal = what, sys.stderr.isatty()
+        self._last = time.monotonic() + (1 if self._terminal else 10) - self._interval
+
+    @property
+    def _interval(self) -> float:
+        return 0.1 if self._terminal else 10
+
+    def __call__(self, fraction: float) -> None:
+        if time.monotonic() - self._last >= self._interval:
+            self._last = time.monotonic()
+            end = ("\r" if fraction < 1 else "\n") if self._terminal else "\n"
+            print(f"{self._what}: {fraction:.0%}", end=end, file=sys.stderr, flush=True)
 
 
 def print_result(path: Path, config: TrainConfig, result: Result) -> None:

@@ -51,7 +51,7 @@ def bound(arguments: list[str]) -> int:
     from lcfs.analysis import summarize_state
     from lcfs.descriptions import report
 
-    summary = summarize_state(_state_of(file))
+    summary = summarize_state(_state_of(file), on_progress=console.Percentage("counting distinct values"))
     found = report(summary, train_error=errors, samples=samples, delta=delta, classes=classes)
     if as_json:
         print(json.dumps(dataclasses.asdict(found), indent=1))
@@ -76,7 +76,7 @@ def inspect(arguments: list[str]) -> int:
     from lcfs import console
     from lcfs.analysis import summarize_state
 
-    summary = summarize_state(_state_of(file))
+    summary = summarize_state(_state_of(file), on_progress=console.Percentage("counting distinct values"))
     if as_json:
         print(json.dumps(dataclasses.asdict(summary), indent=1, default=str))
     else:
