@@ -204,7 +204,7 @@ def test_a_dead_server_is_no_error_and_sync_fills_the_gap(
     mirror.update()
     assert mirror.failed
     with monkeypatch.context() as patch:
-        patch.setattr(tracking, "_send", None)  # a call would change `failed`
+        patch.setattr(tracking, "send", None)  # a call would change `failed`
         failed = mirror.failed
         mirror.update(force=True)
         assert mirror.failed == failed
