@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lcfs import _download
 from lcfs._download import SOURCES, DataFile
+from lcfs._formats import read, remedy
 from lcfs.errors import InputError
 
 DATASETS = ("digits", "cifar10", "cifar100", "svhn")
@@ -124,7 +125,7 @@ def load(
         if place is None and not download:
             raise _download.missing(name, root)
         place = place or _download.download(name, root)
-        *batches, test = (_read(name, place, file) for file in SOURCES[name].files)
+        *batches, test = (_image_set(*read(name, place, file, _CLASSES[name])) for file in SOURCES[name].files)
         train = _concatenate(batches)
     train, held_out = _split(train, validation, seed)
     return Dataset(name, train, held_out, test, _CLASSES[name], _MEAN[name], _STD[name])
@@ -188,66 +189,10 @@ def _take(name: str, source: Path, root: Path) -> Path:
 
 
 def _verify_file(name: str, place: Path, file: DataFile) -> VerifiedFile:
-    images = len(_read(name, place, file))
+    _, labels = read(name, place, file, _CLASSES[name])
     if file.checksum:
-        _download.check_checksum(place / file.name, file.checksum, _remedy(name))
-    return VerifiedFile(place / file.name, images, file.checksum)
-
-
-def _remedy(name: str) -> str:
-    return f'delete it and run "lcfs data {name}"'
-
-
-def _read(name: str, place: Path, file: DataFile) -> ImageSet:
-    record_bytes = SOURCES[name].record_bytes
-    path = place / file.name
-    return _read_mat(name, path, file) if record_bytes is None else _read_binary(name, path, file, record_bytes)
-
-
-def _read_binary(name: str, path: Path, file: DataFile, record_bytes: int) -> ImageSet:
-    """CIFAR's records: one label byte (CIFAR-100: coarse, then fine), then 3 · 32 · 32 pixels, channels first."""
-    size, expected = path.stat().st_size, file.images * record_bytes
-    if size != expected:
-        state = "incomplete" if size < expected else "not the original"
-        raise InputError(
-            f"{path.name} in {path.parent} holds {size:,} bytes, expected {expected:,}; it is {state}: {_remedy(name)}"
-        )
-    records = np.fromfile(path, dtype=np.uint8).reshape(file.images, record_bytes)
-    labels = records[:, -3073].astype(np.int64)  # the byte before the pixels: CIFAR-100's fine label
-    _check_labels(name, path, labels, 0)
-    return _image_set(records[:, -3072:].reshape(-1, 3, 32, 32), labels)
-
-
-def _read_mat(name: str, path: Path, file: DataFile) -> ImageSet:
-    """SVHN's MATLAB file: X `[32, 32, 3, N]`, y `[N, 1]` in 1…10, where 10 is the digit 0."""
-    import scipy.io
-
-    try:
-        contents = scipy.io.loadmat(path, variable_names=("X", "y"))
-        pixels, labels = contents["X"], contents["y"].reshape(-1)
-    except Exception as error:  # a damaged file makes the reader fail in any way: zlib, struct, index, memory
-        raise InputError(
-            f"{path.name} in {path.parent} is damaged ({type(error).__name__}); {_remedy(name)}"
-        ) from error
-    expected = (32, 32, 3, file.images)
-    if pixels.dtype != np.uint8 or pixels.shape != expected or labels.shape != (file.images,):
-        raise InputError(
-            f"{path.name} in {path.parent} holds X {pixels.dtype} {pixels.shape} and {labels.size} labels, expected "
-            f"uint8 {expected} and {file.images}; {_remedy(name)}"
-        )
-    _check_labels(name, path, labels, 1)
-    return _image_set(pixels.transpose(3, 2, 0, 1), labels.astype(np.int64) % 10)
-
-
-def _check_labels(name: str, path: Path, labels: np.ndarray, first: int) -> None:
-    last = first + _CLASSES[name] - 1
-    outside = ~np.isin(labels, np.arange(first, last + 1))  # also catches fractions and NaN in a .mat
-    if outside.any():
-        record = int(outside.argmax())
-        raise InputError(
-            f"{path.name} in {path.parent}, record {record}: label {labels[record]} lies outside {first}…{last}; "
-            f"the file is damaged: {_remedy(name)}"
-        )
+        _download.check_checksum(place / file.name, file.checksum, remedy(name))
+    return VerifiedFile(place / file.name, len(labels), file.checksum)
 
 
 def _image_set(pixels: np.ndarray, labels: np.ndarray) -> ImageSet:

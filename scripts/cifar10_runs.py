@@ -13,11 +13,12 @@ from lcfs.runs import Run
 from lcfs.training import Progress, train
 
 NETS = ("s-conv", "s-local", "s-fc")
-# The paper shrinks weights by Σηλ over 400,000 steps; a thousand steps need a larger λ, and then a smaller β keeps
-# the threshold βλ below the weights' initial size.
+# The paper shrinks weights by Σηλ over 400,000 steps; a few thousand steps need a larger λ, and then a smaller β keeps
+# the threshold βλ below the weights' initial size. Chosen for S-FC on 5,000 validation images, from five settings at
+# 10 epochs: validation accuracy 56.6 % (SGD: 55.3 %).
 OPTIMIZERS = {
     "sgd": OptimizerConfig("sgd", momentum=0.9, weight_decay=5e-4),
-    "beta-lasso": OptimizerConfig("beta-lasso", l1_conv=2e-4, l1_fc=5e-5, beta=20.0),
+    "beta-lasso": OptimizerConfig("beta-lasso", l1_conv=2e-4, l1_fc=5e-5, beta=10.0),
 }
 
 
@@ -26,8 +27,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path)
     parser.add_argument("records", type=Path)
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--base-channels", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--base-channels", type=int, default=8)
     arguments = parser.parse_args()
     arguments.records.mkdir(parents=True, exist_ok=True)
     for net in NETS:

@@ -29,6 +29,8 @@ def data(arguments: list[str]) -> int:
     from lcfs import data as datasets
 
     print(f"{name}: {datasets.fetch(name, folder=folder, source=source)}")
+    for file in datasets.verify(name, folder):
+        print(file)
     dataset = datasets.load(name, folder=folder, download=False)
     sizes = f"{len(dataset.train)} training and {len(dataset.test)} test images"
     print(f"{sizes} of {dataset.image_shape}, {dataset.classes} classes")

@@ -15,6 +15,7 @@ from lcfs.tracking._records import State, experiment_of, flatten, read, read_sta
 
 _METRICS_A_CALL, _OTHERS_A_CALL = 1000, 100  # MLflow's limits; params and tags share the second
 _STATUS = {"finished": "FINISHED", "diverged": "FAILED", "interrupted": "KILLED"}
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens runs, not traces
 _Point = tuple[str, float, int, int]  # name, value, unix time in ms, epoch
 
 
@@ -150,7 +151,7 @@ def _experiment_id(client: Any, state: State) -> str:
     if found := client.get_experiment_by_name(state.experiment):
         return found.experiment_id
     try:
-        return client.create_experiment(state.experiment, artifact_location=root)
+        return client.create_experiment(state.experiment, artifact_location=root, tags=_EXPERIMENT_TAGS)
     except MlflowException:  # another process was first
         if found := client.get_experiment_by_name(state.experiment):
             return found.experiment_id

@@ -10,8 +10,10 @@ import torch
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from lcfs import image_ops
-from lcfs.augment import FAST_AUTOAUGMENT, TRIVIAL_WIDE, Augment, AugmentConfig, load_policy, normalize
+from lcfs.augment import Augment, normalize
+from lcfs.config import AugmentConfig
 from lcfs.errors import InputError
+from lcfs.policy import FAST_AUTOAUGMENT, TRIVIAL_WIDE, load_policy
 
 PLAIN = AugmentConfig(policy="none", crop=0, flip=False, cutout=0)
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)

@@ -1,0 +1,191 @@
+"""Augmentation policies: the operations that may be named, and sub-policies of which every image draws its own."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Generator, Tensor
+
+from lcfs import image_ops as ops
+from lcfs.errors import InputError
+
+SubPolicy = list[tuple[str, float, float]]
+"""(operation, probability, level) in the order of application; probability and level in [0, 1]."""
+
+_FILES = {"fa-cifar10": "fa_reduced_cifar10.json", "fa-svhn": "fa_reduced_svhn.json"}
+_TRIVIAL_BINS = 31
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a name in a policy does: level 0…1 maps linearly onto low…high, whose sign is flipped half of the time."""
+
+    apply: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """(images [b, c, h, w], magnitude [b], position [b, 2] uniform in [0, 1)) → images."""
+    low: float = 0.0
+    high: float = 0.0
+    signed: bool = False
+
+
+def _with(
+    apply: Callable[[Tensor, Tensor], Tensor],
+    low: float,
+    high: float,
+    signed: bool = False,
+    scale: Callable[[Tensor, Tensor], Tensor] = lambda images, magnitude: magnitude,
+) -> Operation:
+    return Operation(lambda images, magnitude, _: apply(images, scale(images, magnitude)), low, high, signed)
+
+
+def _without(apply: Callable[[Tensor], Tensor]) -> Operation:
+    return Operation(lambda images, magnitude, position: apply(images))
+
+
+def _widths(images: Tensor, magnitude: Tensor) -> Tensor:
+    return magnitude * images.shape[-1]
+
+
+def _heights(images: Tensor, magnitude: Tensor) -> Tensor:
+    return magnitude * images.shape[-2]
+
+
+def _cutout(images: Tensor, magnitude: Tensor, position: Tensor) -> Tensor:
+    size = position.new_tensor([images.shape[-1], images.shape[-2]])
+    return ops.cutout(images, _widths(images, magnitude), position * size)
+
+
+FAST_AUTOAUGMENT = {
+    "ShearX": _with(ops.shear_x, -0.3, 0.3, signed=True),
+    "ShearY": _with(ops.shear_y, -0.3, 0.3, signed=True),
+    "TranslateX": _with(ops.translate_x, -0.45, 0.45, signed=True, scale=_widths),
+    "TranslateY": _with(ops.translate_y, -0.45, 0.45, signed=True, scale=_heights),
+    "Rotate": _with(ops.rotate, -30.0, 30.0, signed=True),
+    "Solarize": _with(ops.solarize, 0.0, 256.0),
+    "Posterize": _with(ops.posterize, 4.0, 8.0),
+    "Contrast": _with(ops.contrast, 0.1, 1.9),
+    "Color": _with(ops.color, 0.1, 1.9),
+    "Brightness": _with(ops.brightness, 0.1, 1.9),
+    "Sharpness": _with(ops.sharpness, 0.1, 1.9),
+    "Cutout": Operation(_cutout, 0.0, 0.2),
+    "AutoContrast": _without(ops.auto_contrast),
+    "Invert": _without(ops.invert),
+    "Equalize": _without(ops.equalize),
+}
+"""The operations of Lim et al. 2019; translations and Cutout in parts of the side, Rotate in degrees."""
+
+_enhance = partial(_with, low=0.0, high=0.99, signed=True, scale=lambda images, magnitude: 1 + magnitude)
+_whole_pixels = partial(_with, low=0.0, high=32.0, signed=True, scale=lambda images, magnitude: magnitude.trunc())
+
+TRIVIAL_WIDE = {
+    "Identity": _without(torch.clone),
+    "ShearX": _with(ops.shear_x, 0.0, 0.99, signed=True),
+    "ShearY": _with(ops.shear_y, 0.0, 0.99, signed=True),
+    "TranslateX": _whole_pixels(ops.translate_x),
+    "TranslateY": _whole_pixels(ops.translate_y),
+    "Rotate": _with(ops.rotate, 0.0, 135.0, signed=True),
+    "Brightness": _enhance(ops.brightness),
+    "Color": _enhance(ops.color),
+    "Contrast": _enhance(ops.contrast),
+    "Sharpness": _enhance(ops.sharpness),
+    "Posterize": _with(ops.posterize, 8.0, 2.0, scale=lambda images, magnitude: magnitude.round()),
+    "Solarize": _with(ops.solarize, 255.0, 0.0),
+    "AutoContrast": _without(ops.auto_contrast),
+    "Equalize": _without(ops.equalize),
+}
+"""The wide ranges of Müller & Hutter 2021; translations in pixels."""
+
+
+def load_policy(name_or_path: str) -> list[SubPolicy]:
+    """Read and check the sub-policies of a name or a JSON file.
+
+    Args:
+        name_or_path: "fa-cifar10", "fa-svhn", "trivial" or a path.
+
+    Returns:
+        Sub-policies, of which every image draws one uniformly. TrivialAugment is all pairs of an operation and one
+        of 31 levels.
+
+    Raises:
+        InputError: the file is missing, is not JSON, or holds anything but known operations and numbers in [0, 1].
+
+    Source: Lim et al. 2019 (policies/README.md); Müller & Hutter 2021.
+
+    >>> len(load_policy("fa-cifar10")), len(load_policy("trivial"))
+    (493, 434)
+    """
+    if name_or_path == "trivial":
+        levels = [i / (_TRIVIAL_BINS - 1) for i in range(_TRIVIAL_BINS)]
+        return [[(name, 1.0, level)] for name in TRIVIAL_WIDE for level in levels]
+    named = name_or_path in _FILES
+    path = Path(__file__).parent / "policies" / _FILES[name_or_path] if named else Path(name_or_path)
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(["trivial", *_FILES])
+        raise InputError(
+            f"cannot read the policy {path}: {error.strerror}; name a JSON file or one of {known}"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"policy {path} is not JSON ({error}); correct the file") from error
+    if not isinstance(raw, list) or not raw:
+        raise InputError(f"policy {path} must be a list of one or more sub-policies; see lcfs/policies/README.md")
+    return [_check_sub_policy(sub, f"sub-policy {i} of {path}") for i, sub in enumerate(raw)]
+
+
+def _check_sub_policy(raw: object, where: str) -> SubPolicy:
+    if not isinstance(raw, list) or not raw:
+        raise InputError(f"{where} must be a list of one or more [operation, probability, level], got {raw!r}")
+    checked = []
+    for step in raw:
+        if not isinstance(step, list) or len(step) != 3:
+            raise InputError(f"{where} holds {step!r}, expected [operation, probability, level]")
+        name, *numbers = step
+        if not isinstance(name, str) or name not in FAST_AUTOAUGMENT:
+            raise InputError(f"{where} names the operation {name!r}, expected one of {', '.join(FAST_AUTOAUGMENT)}")
+        for label, value in zip(("probability", "level"), numbers, strict=True):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise InputError(f"{where} gives {name} the {label} {value!r}; it must lie in [0, 1]")
+        checked.append((name, float(numbers[0]), float(numbers[1])))
+    return checked
+
+
+class Policy:
+    """Sub-policies as tables [s, k] of s sub-policies with at most k steps; a missing step has probability zero."""
+
+    def __init__(self, name_or_path: str) -> None:
+        table = TRIVIAL_WIDE if name_or_path == "trivial" else FAST_AUTOAUGMENT
+        index = {name: i for i, name in enumerate(table)}
+        self.operations = list(table.values())
+        policy = load_policy(name_or_path)
+        shape = len(policy), max(map(len, policy))
+        self.operation = torch.zeros(shape, dtype=torch.int64)
+        self.probability, self.magnitude, self.signed = (torch.zeros(shape, dtype=torch.float64) for _ in range(3))
+        for s, sub in enumerate(policy):
+            for k, (name, probability, level) in enumerate(sub):
+                op = table[name]
+                self.operation[s, k], self.probability[s, k] = index[name], probability
+                self.magnitude[s, k], self.signed[s, k] = level * (op.high - op.low) + op.low, op.signed
+
+    def __call__(self, images: UInt8[Tensor, "b c h w"], generator: Generator) -> UInt8[Tensor, "b c h w"]:
+        b, device = len(images), images.device
+        drawn = torch.randint(len(self.operation), (b,), generator=generator, device=device)
+        tables = (self.operation, self.probability, self.magnitude, self.signed)
+        operation, probability, magnitude, signed = (t.to(device)[drawn] for t in tables)
+        images = images.clone()
+        for k in range(operation.shape[1]):
+            # Columns: applied or not, sign, and the two coordinates of a Cutout, drawn for all to keep samples apart.
+            uniform = torch.rand(b, 4, dtype=torch.float64, generator=generator, device=device)
+            flipped = torch.where((uniform[:, 1] < 0.5) & (signed[:, k] > 0), -magnitude[:, k], magnitude[:, k])
+            skip = len(self.operations)
+            chosen = torch.where(uniform[:, 0] < probability[:, k], operation[:, k], skip)
+            # One sort and one count per step: a single wait for the device instead of one per operation.
+            counts = chosen.bincount(minlength=skip + 1).tolist()
+            groups = chosen.argsort(stable=True).split(counts)[:skip]
+            for op, rows in zip(self.operations, groups, strict=True):
+                if len(rows):
+                    images[rows] = op.apply(images[rows], flipped[rows], uniform[rows, 2:])
+        return images
