@@ -13,7 +13,8 @@ from rich.text import Text
 from lcfs.analysis import StateSummary
 from lcfs.config import TrainConfig
 from lcfs.descriptions import Report
-from lcfs.training import Progress, Result
+from lcfs.results import Result
+from lcfs.training import Progress
 
 _PLAIN_WIDTH = 110  # when the output is no terminal, tables must not be squeezed into 80 columns
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from lcfs import console, pictures, tracking
 from lcfs.config import Architecture, AugmentConfig, OptimizerConfig, TrainConfig
+from lcfs.results import Result
 from lcfs.runs import Run
-from lcfs.training import Result, train
+from lcfs.training import train
 
 _NETS: dict[Architecture, int] = {"s-conv": 8, "s-local": 8, "3-fc": 128, "s-fc": 8}
 # A few hundred steps instead of the paper's 400,000: λ is larger and β smaller, so that the total shrinkage and the

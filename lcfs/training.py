@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lcfs import analysis, augment, data, optim
-from lcfs.architectures import build, weights
+from lcfs.architectures import build
 from lcfs.config import TrainConfig
-from lcfs.descriptions import Report, report
 from lcfs.errors import InputError
+from lcfs.results import Result, evaluate, measure, named_weights, summary
 from lcfs.runs import Run
 
-_EVALUATION_BATCH = 1000
 _LOSS_CHECK = 50  # steps between checks for a non-finite loss on a GPU, where reading it makes the host wait
 
 
@@ -36,17 +35,6 @@ class Progress:
     accuracy: float
     nonzeros: int
     seconds_left: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run ends with; errors and accuracies in [0, 1], train error without augmentation in evaluation mode."""
-
-    train_error: float
-    test_accuracy: float
-    nonzeros: dict[str, int]
-    weights: dict[str, int]
-    report: Report
 
 
 @dataclass
@@ -105,7 +93,7 @@ def train(
             run.write_summary({"status": "diverged", "metrics": {}, "tags": {"reason": str(error)}})
             raise
         session.epoch += 1
-        nonzeros = analysis.nonzeros(_weight_state(session.model))
+        nonzeros = analysis.nonzeros(named_weights(session.model))
         record = {"epoch": session.epoch, "time": time.time(), "train/loss": loss, "train/accuracy": accuracy}
         record |= {"train/lr": session.optimizer.param_groups[0]["lr"], "train/seconds": time.monotonic() - begun}
         record |= {f"sparsity/{name}": count for name, count in nonzeros.items()}
@@ -121,42 +109,9 @@ def train(
             pace = (time.monotonic() - started) / (session.epoch - first)
             left = pace * (config.epochs - session.epoch)
             on_epoch(Progress(session.epoch, config.epochs, loss, accuracy, sum(nonzeros.values()), left))
-    result = _finish(session, permutation)
+    result = measure(session.model, session.dataset, permutation)
     run.write_summary(summary(result))
     return result
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, dataset: data.Dataset, split: str, permutation: Tensor | None = None
-) -> tuple[float, float]:
-    """(error in [0, 1], mean cross-entropy in nats) on a split: each image once, unaugmented, evaluation mode."""
-    images: data.ImageSet = getattr(dataset, split)
-    was_training = model.training
-    model.eval()
-    wrong = torch.zeros((), dtype=torch.int64, device=images.images.device)
-    loss = torch.zeros((), dtype=torch.float64, device=images.images.device)
-    for x, y in zip(images.images.split(_EVALUATION_BATCH), images.labels.split(_EVALUATION_BATCH), strict=True):
-        logits = model(augment.normalize(x, dataset.mean, dataset.std, permutation)).float()
-        wrong += (logits.argmax(1) != y).sum()
-        loss += F.cross_entropy(logits, y, reduction="sum")
-    model.train(was_training)
-    return wrong.item() / len(images), loss.item() / len(images)
-
-
-def summary(result: Result) -> dict[str, Any]:
-    """summary.json of a finished run: `final/*`, `bound/*` and `bits/*` metrics."""
-    metrics: dict[str, float] = {
-        "final/train_error": result.train_error,
-        "final/test_accuracy": result.test_accuracy,
-        "final/nonzeros": sum(result.nonzeros.values()),
-        "final/weights": sum(result.weights.values()),
-        "final/distinct_values": result.report.distinct_values,
-    }
-    metrics |= {f"final/nonzeros/{name}": count for name, count in result.nonzeros.items()}
-    metrics |= {f"bits/{language.name}": language.bits for language in result.report.languages}
-    metrics |= {f"bound/{bound.language}/{bound.bound}": bound.value for bound in result.report.bounds}
-    return {"status": "finished", "metrics": metrics, "tags": {}, "samples": result.report.samples}
 
 
 def _start(config: TrainConfig) -> _Session:
@@ -231,30 +186,6 @@ def _train_epoch(session: _Session, augmentation: augment.Augment) -> tuple[floa
 def cosine(peak: float, step: int, steps: int) -> float:
     """Cosine annealing from `peak` at step 0 towards 0 at `steps` (paper A.2)."""
     return 0.5 * peak * (1 + math.cos(math.pi * step / steps))
-
-
-def _finish(session: _Session, permutation: Tensor | None) -> Result:
-    """The measurements a run ends with; the only place that touches the test set."""
-    dataset = session.dataset
-    train_error, _ = evaluate(session.model, dataset, "train", permutation)
-    test_error, _ = evaluate(session.model, dataset, "test", permutation)
-    state = _weight_state(session.model)
-    return Result(
-        train_error=train_error,
-        test_accuracy=1 - test_error,
-        nonzeros=analysis.nonzeros(state),
-        weights={name: tensor.numel() for name, tensor in state.items()},
-        report=report(
-            analysis.summarize_state(session.model.state_dict()),
-            train_error=train_error,
-            samples=len(dataset.train),
-            classes=dataset.classes,
-        ),
-    )
-
-
-def _weight_state(model: nn.Module) -> dict[str, Tensor]:
-    return {name.removesuffix(".weight"): parameter.detach() for name, parameter in weights(model)}
 
 
 def _pixel_permutation(session: _Session) -> Tensor | None:

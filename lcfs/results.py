@@ -1,0 +1,82 @@
+"""What a trained net achieves: errors, non-zeros, description lengths and bounds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lcfs import analysis, augment, data
+from lcfs.architectures import weights
+from lcfs.descriptions import Report, report
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run ends with; errors and accuracies in [0, 1], train error without augmentation in evaluation mode."""
+
+    train_error: float
+    test_accuracy: float
+    nonzeros: dict[str, int]
+    weights: dict[str, int]
+    report: Report
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, dataset: data.Dataset, split: str, permutation: Tensor | None = None
+) -> tuple[float, float]:
+    """(error in [0, 1], mean cross-entropy in nats) on a split: each image once, unaugmented, evaluation mode."""
+    images: data.ImageSet = getattr(dataset, split)
+    was_training = model.training
+    model.eval()
+    wrong = torch.zeros((), dtype=torch.int64, device=images.images.device)
+    loss = torch.zeros((), dtype=torch.float64, device=images.images.device)
+    for x, y in zip(images.images.split(_BATCH), images.labels.split(_BATCH), strict=True):
+        logits = model(augment.normalize(x, dataset.mean, dataset.std, permutation)).float()
+        wrong += (logits.argmax(1) != y).sum()
+        loss += F.cross_entropy(logits, y, reduction="sum")
+    model.train(was_training)
+    return wrong.item() / len(images), loss.item() / len(images)
+
+
+def measure(model: nn.Module, dataset: data.Dataset, permutation: Tensor | None = None) -> Result:
+    """The measurements a run ends with; the only place that touches the test set."""
+    train_error, _ = evaluate(model, dataset, "train", permutation)
+    test_error, _ = evaluate(model, dataset, "test", permutation)
+    state = named_weights(model)
+    return Result(
+        train_error=train_error,
+        test_accuracy=1 - test_error,
+        nonzeros=analysis.nonzeros(state),
+        weights={name: tensor.numel() for name, tensor in state.items()},
+        report=report(
+            analysis.summarize_state(model.state_dict()),
+            train_error=train_error,
+            samples=len(dataset.train),
+            classes=dataset.classes,
+        ),
+    )
+
+
+def summary(result: Result) -> dict[str, Any]:
+    """summary.json of a finished run: `final/*`, `bound/*` and `bits/*` metrics."""
+    metrics: dict[str, float] = {
+        "final/train_error": result.train_error,
+        "final/test_accuracy": result.test_accuracy,
+        "final/nonzeros": sum(result.nonzeros.values()),
+        "final/weights": sum(result.weights.values()),
+        "final/distinct_values": result.report.distinct_values,
+    }
+    metrics |= {f"final/nonzeros/{name}": count for name, count in result.nonzeros.items()}
+    metrics |= {f"bits/{language.name}": language.bits for language in result.report.languages}
+    metrics |= {f"bound/{bound.language}/{bound.bound}": bound.value for bound in result.report.bounds}
+    return {"status": "finished", "metrics": metrics, "tags": {}, "samples": result.report.samples}
+
+
+def named_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The weight arrays that the paper counts, by the names of their layers."""
+    return {name.removesuffix(".weight"): parameter.detach() for name, parameter in weights(model)}
