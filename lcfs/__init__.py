@@ -11,6 +11,8 @@ _PUBLIC = {
     "parameter_groups": "optim",
     "LocallyConnected2d": "layers",
     "load_state": "checkpoints",
+    "certify": "certificates",
+    "verify": "certificates",
     "InputError": "errors",
 }
 __all__ = sorted(_PUBLIC)

@@ -21,7 +21,9 @@ Kind = Literal["conv", "local", "fc"]
 
 
 @dataclass(frozen=True)
-class _Convolution:
+class ConvolutionRow:
+    """A row of Table 3 or 4: a k×k convolution with "same" padding and its channels in units of α."""
+
     kernel: int
     channels: int  # in units of α
     stride: int
@@ -29,14 +31,14 @@ class _Convolution:
 
 @dataclass(frozen=True)
 class _Family:
-    convolutions: tuple[_Convolution, ...]
+    convolutions: tuple[ConvolutionRow, ...]
     hidden: int  # width of the fully-connected hidden layer, in units of α
 
 
 _FAMILIES = {  # paper, Tables 3 and 4
-    "s": _Family((_Convolution(9, 1, 2),), hidden=24),
+    "s": _Family((ConvolutionRow(9, 1, 2),), hidden=24),
     "d": _Family(
-        tuple(_Convolution(3, c, s) for c, s in ((1, 1), (2, 2), (2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2))),
+        tuple(ConvolutionRow(3, c, s) for c, s in ((1, 1), (2, 2), (2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2))),
         hidden=64,
     ),
 }
@@ -83,6 +85,11 @@ def build(
     features, size = _feature_layers(family, kind, base_channels, image)
     _add_hidden(features, "fc1", size, family.hidden * base_channels, dropout)
     return _finish(features, "fc2", family.hidden * base_channels, classes, dropout)
+
+
+def convolutions(name: str) -> tuple[ConvolutionRow, ...]:
+    """The convolutions of the S or D family that `conv1`, `conv2`, … of a net of that family are or replace."""
+    return _FAMILIES[name[0]].convolutions
 
 
 def weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

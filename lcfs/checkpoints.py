@@ -31,7 +31,12 @@ def save_atomically(state: Any, path: Path) -> None:
 
 def write_text_atomically(text: str, path: Path) -> None:
     """The same for a text file in UTF-8."""
-    _replace(path, lambda handle: handle.write(text.encode()))
+    write_bytes_atomically(text.encode(), path)
+
+
+def write_bytes_atomically(content: bytes, path: Path) -> None:
+    """The same for bytes."""
+    _replace(path, lambda handle: handle.write(content))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Exit codes: 0 done, 1 the run or check failed, 2 bad input (one sentence on stan
 import os
 import sys
 
-from lcfs.commands import comparing, demonstrating, describing, setup, training
+from lcfs.commands import certifying, comparing, demonstrating, describing, setup, training
 from lcfs.commands.arguments import nearest
 from lcfs.errors import InputError
 
@@ -15,6 +15,8 @@ _COMMANDS = {
     "train": training.train,
     "bound": describing.bound,
     "inspect": describing.inspect,
+    "certify": certifying.certify,
+    "verify": certifying.verify,
     "data": setup.data,
     "ui": comparing.ui,
     "sync": comparing.sync,

@@ -171,6 +171,20 @@ def verify(name: str, folder: str | Path | None = None) -> list[VerifiedFile]:
     return [_verify_file(name, place, file) for file in SOURCES[name].files]
 
 
+def classes(name: str) -> int:
+    """Number of classes of a data set. Raises InputError for an unknown name."""
+    _check_name(name)
+    return _CLASSES[name]
+
+
+def pixel_permutation(seed: int, image: tuple[int, int, int]) -> Int64[Tensor, " pixels"]:
+    """One fixed permutation of the height × width pixels of an image (channels, height, width), the same on every
+    machine. Raises InputError for a seed outside 0…2³² − 1."""
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed must lie in 0…2³² - 1 to draw a permutation of the pixels, got {seed}")
+    return torch.from_numpy(np.random.RandomState(seed).permutation(image[1] * image[2]))
+
+
 def _check_name(name: str) -> None:
     if name not in DATASETS:
         raise InputError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}")

@@ -100,6 +100,13 @@ class Run:
         found = [p for p in (self.path / "checkpoints").glob("*.pt") if _NAME.fullmatch(p.name)]
         return sorted(found, key=lambda p: int(p.stem.split("-")[1]))
 
+    def newest_checkpoint(self) -> Path:
+        """The newest checkpoint file; raises InputError if there is none yet."""
+        found = self.checkpoints()
+        if not found:
+            raise InputError(f"{self.path} has no checkpoint yet; continue it with lcfs train --resume {self.path}")
+        return found[-1]
+
     def save_checkpoint(self, epoch: int, state: dict[str, Any]) -> Path:
         """Write a checkpoint atomically, then delete all but the last two."""
         folder = self.path / "checkpoints"

@@ -192,10 +192,7 @@ def _pixel_permutation(session: _Session) -> Tensor | None:
     """A permutation that depends on the seed alone, so that a resumed run sees the same."""
     if not session.config.permute_pixels:
         return None
-    _, height, width = session.dataset.image_shape
-    return torch.randperm(height * width, generator=torch.Generator().manual_seed(session.config.seed)).to(
-        session.device
-    )
+    return data.pixel_permutation(session.config.seed, session.dataset.image_shape).to(session.device)
 
 
 def _device(config: TrainConfig) -> torch.device:

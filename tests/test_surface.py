@@ -16,9 +16,11 @@ PUBLIC = {
         "InputError",
         "LocallyConnected2d",
         "build",
+        "certify",
         "count_weights",
         "load_state",
         "parameter_groups",
+        "verify",
     ],
     "theory": ["bounds"],
 }

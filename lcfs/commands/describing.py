@@ -90,8 +90,5 @@ def _state_of(path: Path) -> dict[str, Any]:
     from lcfs.runs import Run
 
     if path.is_dir():
-        checkpoints = Run.open(path).checkpoints()
-        if not checkpoints:
-            raise InputError(f"{path} has no checkpoint yet; continue it with lcfs train --resume {path}")
-        path = checkpoints[-1]
+        path = Run.open(path).newest_checkpoint()
     return load_state(path)

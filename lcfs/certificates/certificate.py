@@ -1,0 +1,89 @@
+"""The certificate: bits that are a net, the sample it was trained on, its errors there, and the bounds that follow."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from lcfs.certificates import container
+from lcfs.certificates.evidence import Sample
+from theory import bounds
+from theory.codes import Bits
+from theory.languages import Entry
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """With probability at least 1 − delta over the training sample, the error of the net that `description` decodes to
+    is at most each of `bounds`.
+
+    description: the net, a codeword of the prefix-free code of this package.
+    ledger: what the bits were spent on; sums to the length of the description.
+    train, train_errors: the sample and the number of its images that the decoded net gets wrong.
+    test, test_errors: the same for the test set, which no bound but `test_set_bound` uses.
+    """
+
+    description: Bits
+    language: str
+    ledger: tuple[Entry, ...]
+    train: Sample
+    train_errors: int
+    test: Sample
+    test_errors: int
+    delta: float
+    bounds: dict[str, float]
+
+    @property
+    def bits(self) -> int:
+        """Description length."""
+        return len(self.description)
+
+    def write(self, path: Path) -> None:
+        """One file, written atomically. Raises InputError if it cannot be written."""
+        header = asdict(self)
+        del header["description"]
+        container.write(path, {"format": FORMAT, "bits": self.bits, **header}, self.description.to_bytes())
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """What a file claims; nothing is checked but its form.
+
+        Raises:
+            InputError: the file cannot be read or is no certificate.
+            container.Damaged: it is truncated or altered, or not of this form.
+        """
+        header, payload = container.read(path)
+        if header.get("format") != FORMAT:
+            raise container.Damaged(f"{path} has the format {header.get('format')!r}, this version reads {FORMAT}")
+        try:
+            return cls(
+                description=Bits.from_bytes(payload, _number(header, "bits")),
+                language=str(header["language"]),
+                ledger=tuple(Entry(**entry) for entry in header["ledger"]),
+                train=Sample(**header["train"]),
+                train_errors=_number(header, "train_errors"),
+                test=Sample(**header["test"]),
+                test_errors=_number(header, "test_errors"),
+                delta=float(header["delta"]),
+                bounds={str(name): float(value) for name, value in header["bounds"].items()},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise container.Damaged(f"{path} has a header that is not a certificate's ({error})") from error
+
+
+def all_bounds(errors: int, bits: int, samples: int, delta: float) -> dict[str, float]:
+    """Every bound for the 0-1 loss by name, as printed in the paper first, the tightest last."""
+    error = errors / samples
+    return {
+        "theorem1": bounds.theorem1(error, bits, samples, delta),
+        "occam_hoeffding": bounds.occam_hoeffding(error, bits, samples, delta),
+        "occam_kl": bounds.occam_kl(error, bits, samples, delta),
+        "occam_binomial": bounds.occam_binomial(errors, bits, samples, delta),
+    }
+
+
+def _number(header: dict[str, Any], key: str) -> int:
+    if type(header[key]) is not int:
+        raise TypeError(f"{key} is {header[key]!r}, expected an integer")
+    return header[key]

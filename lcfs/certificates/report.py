@@ -1,0 +1,36 @@
+"""A certificate on the terminal: what the bits were spent on, every bound, and what it would take."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from lcfs import console, data
+from lcfs.certificates.certificate import Certificate
+from theory import bounds
+
+
+def print_certificate(path: Path, certificate: Certificate) -> None:
+    """The net, its bill by item, its bounds, and beside them the bound from the test set."""
+    c = certificate
+    train, test = c.train, c.test
+    print(f"{path}: {c.bits:,} bits in the language {c.language}")
+    print(
+        f"{c.train_errors:,} of {train.images:,} training images wrong ({_percent(c.train_errors / train.images)}), "
+        f"{c.test_errors:,} of {test.images:,} test images ({_percent(c.test_errors / test.images)}); data {train.data}"
+    )
+    bill: dict[str, int] = defaultdict(int)
+    for entry in c.ledger:
+        bill[entry.item] += entry.bits
+    console.print_table(("billed", "bits"), [(item, f"{bits:,}") for item, bits in bill.items()])
+    level = 1 - 1 / data.classes(train.data)
+    rows = [(name, _percent(value), "vacuous" if value >= level else "") for name, value in c.bounds.items()]
+    held_out = bounds.test_set_bound(c.test_errors, test.images, c.delta)
+    rows.append(("test set, no description", _percent(held_out), ""))
+    console.print_table((f"with probability {1 - c.delta:g}", "error at most", ""), rows)
+    if c.bounds["occam_kl"] >= level:
+        needed = bounds.samples_needed(c.train_errors / train.images, c.bits, level, c.delta)
+        print(f"vacuous: guessing is wrong {_percent(level)} of the time; a description of this length and train error")
+        print(f"would need {needed:,} training images to say more ({needed / train.images:,.1f} times as many)")
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %"
