@@ -198,6 +198,7 @@ def _retrieve(name: str, remote: Remote, stage: Path, root: Path) -> None:
     from requests.exceptions import RequestException  # pooch's own client; slow to import
 
     try:
+        pooch.get_logger().setLevel("WARNING")  # lcfs says itself what it does
         pooch.retrieve(remote.url, known_hash=remote.checksum, fname=remote.name, path=stage)
     except RequestException as error:  # before ValueError: some are both
         raise missing(name, root, f"{remote.url} cannot be read: {type(error).__name__}") from error

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from lcfs.certificates import container
 from lcfs.certificates.evidence import Sample
@@ -19,6 +19,7 @@ class Certificate:
     is at most each of `bounds`.
 
     description: the net, a codeword of the prefix-free code of this package.
+    language_bits: what the net's length would be in every language, the one chosen included.
     ledger: what the bits were spent on; sums to the length of the description.
     train, train_errors: the sample and the number of its images that the decoded net gets wrong.
     test, test_errors: the same for the test set, which no bound but `test_set_bound` uses.
@@ -26,6 +27,7 @@ class Certificate:
 
     description: Bits
     language: str
+    language_bits: dict[str, float]
     ledger: tuple[Entry, ...]
     train: Sample
     train_errors: int
@@ -46,7 +48,7 @@ class Certificate:
         container.write(path, {"format": FORMAT, "bits": self.bits, **header}, self.description.to_bytes())
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path) -> "Certificate":
         """What a file claims; nothing is checked but its form.
 
         Raises:
@@ -60,6 +62,7 @@ class Certificate:
             return cls(
                 description=Bits.from_bytes(payload, _number(header, "bits")),
                 language=str(header["language"]),
+                language_bits={str(name): float(bits) for name, bits in header["language_bits"].items()},
                 ledger=tuple(Entry(**entry) for entry in header["ledger"]),
                 train=Sample(**header["train"]),
                 train_errors=_number(header, "train_errors"),
@@ -72,7 +75,7 @@ class Certificate:
             raise container.Damaged(f"{path} has a header that is not a certificate's ({error})") from error
 
 
-def all_bounds(errors: int, bits: int, samples: int, delta: float) -> dict[str, float]:
+def all_bounds(errors: int, bits: float, samples: int, delta: float) -> dict[str, float]:
     """Every bound for the 0-1 loss by name, as printed in the paper first, the tightest last."""
     error = errors / samples
     return {

@@ -84,16 +84,26 @@ def certify_state(
     structures = structures_of(config.architecture, config.base_channels, dataset.image_shape)
     found: list[tuple[Attempt, Certificate]] = []
     for how in candidates:
-        bits, language, ledger = encode(predictor, coarsen(arrays, how), structures)
-        decoded = decode(bits)
+        encoded = encode(predictor, coarsen(arrays, how), structures)
+        decoded = decode(encoded.bits)
         errors = count_errors(decoded.net, decoded, dataset.train)
-        values = all_bounds(errors, len(bits), len(dataset.train), delta)
-        attempt = Attempt(how, len(bits), errors, values["occam_binomial"])
+        values = all_bounds(errors, len(encoded.bits), len(dataset.train), delta)
+        attempt = Attempt(how, len(encoded.bits), errors, values["occam_binomial"])
         if on_attempt:
             on_attempt(attempt)
-        train, test = (Sample.of(dataset, split, config.validation, config.seed) for split in ("train", "test"))
-        test_errors = count_errors(decoded.net, decoded, dataset.test)
-        found.append((attempt, Certificate(bits, language, ledger, train, errors, test, test_errors, delta, values)))
+        certificate = Certificate(
+            description=encoded.bits,
+            language=encoded.language,
+            language_bits=encoded.language_bits,
+            ledger=encoded.ledger,
+            train=Sample.of(dataset, "train", config.validation, config.seed),
+            train_errors=errors,
+            test=Sample.of(dataset, "test", config.validation, config.seed),
+            test_errors=count_errors(decoded.net, decoded, dataset.test),
+            delta=delta,
+            bounds=values,
+        )
+        found.append((attempt, certificate))
     if not found:
         raise ValueError("certify needs at least one candidate")
     return min(found, key=lambda pair: (pair[0].bound, pair[0].bits))[1]

@@ -14,6 +14,16 @@ from theory.operators import Convolution
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """A net as bits: the language they are in, what they were spent on, and the length in bits in every language."""
+
+    bits: Bits
+    language: str
+    ledger: tuple[Entry, ...]
+    language_bits: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Decoded:
     """What bits stand for: a net in float64 and evaluation mode, how it sees images, and what the bits went for."""
 
@@ -40,8 +50,8 @@ class Decoded:
 
 def encode(
     predictor: Predictor, arrays: Mapping[str, np.ndarray], structures: Mapping[str, Convolution] | None = None
-) -> tuple[Bits, str, tuple[Entry, ...]]:
-    """(bits, name of the shortest language, ledger) of a net.
+) -> Encoded:
+    """A net in the shortest language.
 
     Args:
         predictor: everything but the arrays.
@@ -51,7 +61,8 @@ def encode(
     word = predictor.word()
     found = languages.describe({name: arrays[name] for name in predictor.layout()}, structures)
     ledger = (Entry("", "architecture word", len(word)), *found.ledger)
-    return word + found.bits, found.language, ledger
+    in_all = {name: len(word) + length for name, length in found.lengths.items()}
+    return Encoded(word + found.bits, found.language, ledger, in_all)
 
 
 def decode(bits: Bits) -> Decoded:

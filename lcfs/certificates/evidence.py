@@ -1,7 +1,7 @@
 """What a certificate is about: a sample, and how many of its images a predictor gets wrong."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from lcfs.data import Dataset, ImageSet
 _BATCH = 500
 
 
+@runtime_checkable
 class Sees(Protocol):
     """Anything that knows how a net is shown an image."""
 

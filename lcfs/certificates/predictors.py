@@ -7,7 +7,6 @@ in the word and paid for; so is the seed of a pixel permutation.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -57,7 +56,7 @@ class Predictor:
         return Bits.join(parts)
 
     @classmethod
-    def parse(cls, bits: Bits) -> tuple[Self, Bits]:
+    def parse(cls, bits: Bits) -> tuple["Predictor", Bits]:
         """(the predictor, the bits behind its word). Raises ValueError for bits that are no word of a net."""
         index, bits = Uniform(len(ARCHITECTURES)).decode(bits)
         numbers = []

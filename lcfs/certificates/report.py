@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from lcfs import console, data
-from lcfs.certificates.certificate import Certificate
+from lcfs.certificates.certificate import Certificate, all_bounds
 from theory import bounds
 
 
@@ -22,10 +22,15 @@ def print_certificate(path: Path, certificate: Certificate) -> None:
         bill[entry.item] += entry.bits
     console.print_table(("billed", "bits"), [(item, f"{bits:,}") for item, bits in bill.items()])
     level = 1 - 1 / data.classes(train.data)
-    rows = [(name, _percent(value), "vacuous" if value >= level else "") for name, value in c.bounds.items()]
+    rows = []
+    for language, bits in c.language_bits.items():
+        values = all_bounds(c.train_errors, c.bits if language == c.language else bits, train.images, c.delta)
+        marks = [f"{_percent(value)}{' vacuous' if value >= level else ''}" for value in values.values()]
+        rows.append((f"{language}{' (the bits)' if language == c.language else ''}", f"{bits:,.0f}", *marks))
+    header = ("language", "bits", *(name.replace("_", " ") for name in c.bounds))
+    console.print_table(header, rows, f"with probability {1 - c.delta:g} the error is at most")
     held_out = bounds.test_set_bound(c.test_errors, test.images, c.delta)
-    rows.append(("test set, no description", _percent(held_out), ""))
-    console.print_table((f"with probability {1 - c.delta:g}", "error at most", ""), rows)
+    print(f"from the test set, whatever the net's description: {_percent(held_out)}")
     if c.bounds["occam_kl"] >= level:
         needed = bounds.samples_needed(c.train_errors / train.images, c.bits, level, c.delta)
         print(f"vacuous: guessing is wrong {_percent(level)} of the time; a description of this length and train error")

@@ -6,8 +6,9 @@ from pathlib import Path
 from lcfs import data
 from lcfs.certificates.certificate import Certificate, all_bounds
 from lcfs.certificates.container import Damaged
-from lcfs.certificates.description import Decoded, decode
+from lcfs.certificates.description import Decoded, decode, encode
 from lcfs.certificates.evidence import Sample, count_errors
+from lcfs.certificates.structures import structures_of
 
 _TOLERANCE = 1e-9  # the bounds' last bits may differ between machines' mathematical libraries
 
@@ -86,12 +87,22 @@ def _differences(claim: Certificate, decoded: Decoded, data_dir: str | Path | No
     wrong += _compare("test_errors", claim.test_errors, count_errors(decoded.net, decoded, dataset.test))
     wrong += _compare("language", claim.language, decoded.language)
     wrong += _compare("ledger", claim.ledger, decoded.ledger)
+    structures = structures_of(decoded.predictor.architecture, decoded.predictor.base_channels, decoded.image)
+    in_all = encode(decoded.predictor, decoded.arrays, structures).language_bits
+    wrong += _compare_numbers("bits in", claim.language_bits, in_all)
     found_bounds = all_bounds(errors, claim.bits, len(dataset.train), claim.delta)
-    wrong += _compare("bounds", sorted(claim.bounds), sorted(found_bounds))
-    for name, value in found_bounds.items():
-        if not abs(claim.bounds.get(name, value) - value) <= _TOLERANCE:  # a NaN is not within the tolerance
-            wrong.append(f"{name} is claimed to be {claim.bounds[name]}, it is {value}")
-    return wrong
+    return wrong + _compare_numbers("bound", claim.bounds, found_bounds)
+
+
+def _compare_numbers(what: str, claimed: dict[str, float], found: dict[str, float]) -> list[str]:
+    """Names and values, up to the rounding of mathematical libraries; a NaN is within no tolerance."""
+    if sorted(claimed) != sorted(found):
+        return [f"{what}: the certificate names {', '.join(sorted(claimed))}, expected {', '.join(sorted(found))}"]
+    return [
+        f"{what} {name} is claimed to be {claimed[name]}, it is {value}"
+        for name, value in found.items()
+        if not abs(claimed[name] - value) <= _TOLERANCE * max(value, 1)
+    ]
 
 
 def _compare(name: str, claimed: object, found: object) -> list[str]:

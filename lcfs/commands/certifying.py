@@ -33,7 +33,7 @@ def certify(arguments: list[str]) -> int:
             data_dir: Folder of the data set; by default as for lcfs train.
             delta: Probability with which the bounds may fail.
             densities: Parts of the non-zero weights to try to keep; the best bound wins.
-            value_bits: Numbers of bits to try for quantization, each array sharing 2^bits values; none: no quantization.
+            value_bits: Numbers of bits to try for quantization, each array sharing 2^bits values; none: keep all.
         """
         return run, output, checkpoint, data_dir, delta, densities, value_bits
 

@@ -1,5 +1,7 @@
 """Reference: counts of a state dict against numpy's on whole arrays."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,13 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lcfs import analysis
-from lcfs.analysis import count_distinct, distinct_values, nonzeros, summarize_state
+from lcfs.analysis import count_values, distinct_values, nonzeros, summarize_state
 from lcfs.errors import InputError
+from theory.languages.lengths import kt_support
 
 
 def _reference(*arrays: np.ndarray) -> int:
     values = np.unique(np.concatenate([array.ravel() for array in arrays]))
     return int((values != 0).sum())
+
+
+def _arrangement_bits(*arrays: np.ndarray) -> float:
+    whole = np.concatenate([array.ravel() for array in arrays])
+    counts = np.unique(whole[whole != 0], return_counts=True)[1].tolist()
+    return (math.lgamma(sum(counts) + 1) - sum(math.lgamma(count + 1) for count in counts)) / math.log(2)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 400), st.integers(1, 60), st.integers(1, 30))
@@ -25,15 +34,16 @@ def test_distinct_values_do_not_depend_on_the_intervals(seed: int, size: int, va
         patch.setattr(analysis, "_INTERVAL", interval)
         patch.setattr(analysis, "_PIECE", 7)
         patch.setattr(analysis, "_SAMPLE", 20)
-        counts, total = count_distinct([torch.from_numpy(array) for array in arrays])
-    assert counts == [_reference(array) for array in arrays]
-    assert total == _reference(*arrays)
+        counts, total = count_values([torch.from_numpy(array) for array in arrays])
+    for found, parts in [*zip(counts, ([array] for array in arrays), strict=True), (total, arrays)]:
+        assert found.distinct == _reference(*parts)
+        assert found.arrangement_bits == pytest.approx(_arrangement_bits(*parts), rel=1e-9, abs=1e-9)
 
 
 def test_progress_ends_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "_INTERVAL", 10)
     seen: list[float] = []
-    count_distinct([torch.randn(100)], seen.append)
+    count_values([torch.randn(100)], seen.append)
     assert seen == sorted(seen)
     assert len(seen) == 10
     assert seen[-1] == 1
@@ -82,3 +92,17 @@ def test_a_state_without_floats_and_an_empty_tensor() -> None:
 def test_a_diverged_net_is_refused_by_name(value: float) -> None:
     with pytest.raises(InputError, match=r"fc\.weight has 2 entries"):
         summarize_state({"fc.weight": torch.tensor([[1.0, value], [value, 0.0]])})
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 25), st.integers(1, 40))
+def test_the_support_is_priced_by_row_or_as_a_whole(seed: int, rows: int, width: int, piece: int) -> None:
+    generator = np.random.default_rng(seed)
+    density = generator.random((rows, 1)) ** 3
+    array = (generator.random((rows, width)) < density).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(analysis, "_PIECE", piece)
+        (row,) = summarize_state({"w": torch.from_numpy(array)}, distinct=False).tensors
+    by_row = kt_support(np.full(rows, width), array.sum(1))
+    whole = kt_support(np.array([array.size]), np.array([array.sum()]))
+    assert row.support_bits == pytest.approx(1 + min(by_row, whole), rel=1e-12)
+    assert row.nonzeros == array.sum()

@@ -23,7 +23,7 @@ def encode(symbols: np.ndarray, frequencies: np.ndarray, expected_bits: int) -> 
     32, which the decoder must know too. Padding to words costs up to 31 bits.
     """
     coder = stream.stack.AnsCoder()
-    coder.encode_reverse(np.ascontiguousarray(symbols, np.int32), _model(frequencies))
+    coder.encode_reverse(np.ascontiguousarray(symbols, np.int32), stream_model(frequencies))
     words = coder.get_compressed()
     excess = len(words) - -(-expected_bits // 32)
     prefix = EliasGamma().encode(2 * excess if excess > 0 else 1 - 2 * excess)
@@ -42,7 +42,7 @@ class AnsDecoder:
         array = np.frombuffer(words.to_bytes(), ">u4").astype(np.uint32)
         if count and not array[-1]:
             raise ValueError("the bits are no ANS codeword: its last word is 0")
-        self._coder, self._model = stream.stack.AnsCoder(array), _model(frequencies)
+        self._coder, self._model = stream.stack.AnsCoder(array), stream_model(frequencies)
 
     def decode(self, count: int) -> np.ndarray:
         """The next symbols, int32 [count]."""
@@ -87,5 +87,6 @@ def log2_fixed(x: np.ndarray) -> np.ndarray:
     return result.astype(np.int64)
 
 
-def _model(frequencies: np.ndarray) -> stream.model.Categorical:
+def stream_model(frequencies: np.ndarray) -> stream.model.Categorical:
+    """constriction's model of exactly these frequencies."""
     return stream.model.Categorical((frequencies - 1).astype(np.float64), perfect=False)

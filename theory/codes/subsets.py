@@ -18,7 +18,8 @@ from theory.codes.bits import Bits
 from theory.codes.code import Code
 from theory.codes.integers import Uniform
 
-_LEAF = 48  # n up to which math.comb is faster than splitting
+_LEAF = 64  # n up to which a table is faster than splitting
+_CHOOSE = [[math.comb(p, i) for i in range(_LEAF + 1)] for p in range(_LEAF)]
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _rank(positions: Sequence[int], start: int, n: int) -> int:
     if s == 1:
         return positions[0] - start
     if n <= _LEAF:
-        return sum(math.comb(p - start, i + 1) for i, p in enumerate(positions))
+        return sum(_CHOOSE[p - start][i + 1] for i, p in enumerate(positions))
     lower, upper = n // 2, n - n // 2
     split = bisect_left(positions, start + lower)
     before = sum(ways for _, ways in takewhile(lambda choice: choice[0] != split, _splits(lower, upper, s)))
@@ -120,8 +121,8 @@ def _unrank(rank: int, start: int, n: int, s: int) -> list[int]:
 def _unrank_leaf(rank: int, start: int, n: int, s: int) -> list[int]:
     positions = []
     for p in range(n - 1, -1, -1):
-        if s and (ways := math.comb(p, s)) <= rank:
-            rank -= ways
+        if s and _CHOOSE[p][s] <= rank:
+            rank -= _CHOOSE[p][s]
             s -= 1
             positions.append(start + p)
     return positions[::-1]

@@ -16,14 +16,14 @@ from theory.codes.subsets import EnumeratedSubset, check_positions, log2_binomia
 class Support(Code[np.ndarray]):
     """s, then the index among C(n, s): log2(n+1) + log2 C(n, s) bits, each term rounded to a neighbouring integer.
 
-    For n up to some 10^5, or few elements (or few others) in any n ≤ 2^62.
+    For n up to some 10^5, or few elements (or few others) in any n ≤ 2^32.
     """
 
     n: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.n <= 1 << 62:
-            raise ValueError(f"n must lie in [0, 2^62], got {self.n}")
+        if not 0 <= self.n <= 1 << 32:
+            raise ValueError(f"n must lie in [0, 2^32], got {self.n}")
 
     def ideal(self, x: np.ndarray) -> float:
         """log2(n+1) + log2 C(n, s) bits."""
@@ -48,10 +48,6 @@ class BulkSupport(Support):
 
     See `theory.codes.gaps.subset_code`.
     """
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.n <= 1 << 32:
-            raise ValueError(f"n must lie in [0, 2^32], got {self.n}")
 
     def _subset(self, size: int) -> EnumeratedSubset | GapSubset:
         return subset_code(self.n, size)

@@ -108,9 +108,10 @@ class SharedValues(Code[np.ndarray]):
         _check_size(x, self.size)
         if self.size and not 0 <= x.min() <= x.max() < 1 << self.bits:
             raise ValueError(f"patterns must lie in [0, 2^{self.bits}), got {x.min()} … {x.max()}")
-        codebook = np.unique(x).astype(np.int64)
-        labels = np.searchsorted(codebook, x)
-        return codebook, labels, np.bincount(labels)
+        ordered = np.sort(x).astype(np.int64)
+        firsts = np.flatnonzero(np.diff(ordered, prepend=-1))
+        codebook = ordered[firsts]
+        return codebook, np.searchsorted(codebook, x), np.diff(firsts, append=self.size)
 
 
 def _encode_labels(labels: np.ndarray, counts: np.ndarray) -> Bits:

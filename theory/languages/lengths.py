@@ -47,6 +47,14 @@ def support(n: int, s: int) -> float:
     return math.log2(n + 1) + float(log2_binomial(n, s))
 
 
+def kt_support(sizes: np.ndarray, counts: np.ndarray) -> float:
+    """−log2 of the Krichevsky–Trofimov probability of indicators in contexts of `sizes` entries, `counts` of them ones:
+    Σ_c log2 Γ(n_c + 1) Γ(½)² / Γ(s_c + ½) Γ(n_c − s_c + ½). Source: Krichevsky and Trofimov 1981."""
+    n, s = np.asarray(sizes, np.float64), np.asarray(counts, np.float64)
+    nats = gammaln(n + 1) * (1 + _ULPS) + math.log(math.pi) - gammaln(s + 0.5) - gammaln(n - s + 0.5)
+    return float(nats.sum()) / math.log(2)
+
+
 def enumerative_own(n: int, s: int, b: int) -> float:
     """The support and b bits for each non-zero entry."""
     return support(n, s) + s * b

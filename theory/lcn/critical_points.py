@@ -176,7 +176,7 @@ class _Problem:
 
     def norm(self, p: np.ndarray) -> Fraction:
         """pᵀGp."""
-        return p @ self.gram @ p
+        return p @ self.gram @ p  # pyrefly: ignore[bad-return]  # an entry of an object array
 
     def nearest(self, family: np.ndarray) -> np.ndarray:
         """The h that minimizes ‖Ah − u‖², exactly, for A = family of full column rank."""
@@ -202,7 +202,7 @@ def _rational(x: Real) -> Fraction:
         return Fraction(int(x))
     if isinstance(x, float) and not math.isfinite(x):
         raise ValueError(f"coefficients must be finite, got {x}")
-    return Fraction(x)
+    return Fraction(x)  # pyrefly: ignore[no-matching-overload]
 
 
 def _positive_definite(g: np.ndarray) -> bool:
@@ -235,8 +235,8 @@ def _curve(problem: _Problem) -> _Curve | None:
         return None
     (long,) = set(active) - {short}
     size, columns, step = len(problem.target), problem.sizes[long], problem.steps[long]
-    parts = [_monomials(size, columns, step, offset) for offset in (0, problem.steps[short])]
-    return _Curve(*parts, short, long)
+    constant, slope = (_monomials(size, columns, step, offset) for offset in (0, problem.steps[short]))
+    return _Curve(constant, slope, short, long)
 
 
 def _monomials(size: int, columns: int, step: int, offset: int) -> np.ndarray:
@@ -251,17 +251,17 @@ def _eliminant(problem: _Problem, curve: _Curve) -> tuple[sympy.Poly, bool]:
     t = sympy.Symbol("t")
     ring = sympy.QQ[t]
     a, b, g = curve.constant, curve.slope, problem.gram
-    quadratic = zip(*((m.ravel()) for m in (a.T @ g @ a, a.T @ g @ b + b.T @ g @ a, b.T @ g @ b)), strict=True)
-    size = a.shape[1]
-    m = np.array([_polynomial(ring, c) for c in quadratic] + [None], dtype=object)[:-1].reshape(size, size)
-    gu = g @ problem.target
-    right = np.array([_polynomial(ring, c) for c in zip(a.T @ gu, b.T @ gu, strict=True)] + [None], dtype=object)[:-1]
-    bordered = np.block([[m, right[:, None]], [right[None], np.array([[ring.zero]], dtype=object)]])
-    denominator = _determinant(ring, m, t)
+    size, gu = a.shape[1], g @ problem.target
+    bordered = np.empty((size + 1, size + 1), dtype=object)  # [[M, b], [bᵀ, 0]], of determinant −bᵀ adj(M) b = −N
+    bordered[:-1, :-1] = _polynomials(ring, a.T @ g @ a, a.T @ g @ b + b.T @ g @ a, b.T @ g @ b)
+    bordered[:-1, -1] = bordered[-1, :-1] = _polynomials(ring, a.T @ gu, b.T @ gu)
+    bordered[-1, -1] = ring.zero
+    denominator = _determinant(ring, bordered[:-1, :-1], t)
     numerator = -_determinant(ring, bordered, t)
     if numerator.is_zero:
         return sympy.Poly(1, t, domain="QQ"), False
-    eliminant = numerator.diff() * denominator - numerator * denominator.diff()
+    slope = [p.diff(t).as_poly(t, domain="QQ") for p in (numerator, denominator)]
+    eliminant = slope[0] * denominator - numerator * slope[1]
     if eliminant.is_zero:
         raise NotIsolated(f"target {[str(x) for x in problem.target]} has a curve of critical points; perturb it")
     eliminant = eliminant.quo(eliminant.gcd(eliminant.diff()))
@@ -271,9 +271,14 @@ def _eliminant(problem: _Problem, curve: _Curve) -> tuple[sympy.Poly, bool]:
     return eliminant.quo(eliminant.gcd(numerator)), bool(at_infinity)
 
 
-def _polynomial(ring, coefficients: Sequence[Fraction]):
-    x = ring.gens[0]
-    return sum((sympy.QQ(c.numerator, c.denominator) * x**i for i, c in enumerate(coefficients)), ring.zero)
+def _polynomials(ring, *coefficients: np.ndarray) -> np.ndarray:
+    """Σ tⁱ coefficients[i], entry by entry."""
+    t = ring.gens[0]
+    found = np.empty(coefficients[0].shape, dtype=object)
+    for index in np.ndindex(found.shape):
+        terms = [sympy.QQ(c[index].numerator, c[index].denominator) * t**i for i, c in enumerate(coefficients)]
+        found[index] = sum(terms, ring.zero)
+    return found
 
 
 def _determinant(ring, matrix: np.ndarray, t: sympy.Symbol) -> sympy.Poly:
@@ -430,7 +435,7 @@ def _tangent(merged: dict[int, tuple[Fraction, ...]], size: int) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _stretched(part: Vector, step: int) -> np.ndarray:
+def _stretched(part: Sequence | np.ndarray, step: int) -> np.ndarray:
     """The coefficients of p(x^step)."""
     spread = np.zeros(1 + (len(part) - 1) * step, dtype=np.asarray(part).dtype)
     spread[::step] = part

@@ -77,7 +77,7 @@ def _direction(filters: Filters, training: Training) -> list[np.ndarray]:
     gradients = loss_gradient(filters, training)
     return [
         g + training.weight_decay * w + training.l1 * ((w > 0).astype(int) - (w < 0).astype(int))
-        for g, w in zip(gradients, filters, strict=True)
+        for g, w in zip(gradients, map(np.asarray, filters), strict=True)
     ]
 
 

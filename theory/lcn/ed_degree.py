@@ -79,7 +79,7 @@ def derivatives(
     """
     layers, one_hot = range(len(filter_sizes)), _one_hot(filter_sizes)
     factors = np.moveaxis(w[..., tensor_entries(filter_sizes)], -1, 0)
-    residual = (form @ math.prod(factors)[..., None])[..., 0] - linear
+    residual = (form @ np.prod(factors, axis=0)[..., None])[..., 0] - linear
     first = _first(factors, one_hot)
     gradient = (first.swapaxes(-1, -2) @ residual[..., None])[..., 0]
     hessian = first.swapaxes(-1, -2) @ (form @ first)
@@ -92,11 +92,8 @@ def derivatives(
 
 def _first(factors: np.ndarray, one_hot: np.ndarray) -> np.ndarray:
     """dT/dw, [..., Πk_i, Σk_i]."""
-    layers = range(len(factors))
-    return sum(
-        one_hot[i] * math.prod((factors[m] for m in layers if m != i), start=np.ones_like(factors[i]))[..., None]
-        for i in layers
-    )
+    parts = [one_hot[i] * np.prod(np.delete(factors, i, axis=0), axis=0)[..., None] for i in range(len(factors))]
+    return np.sum(parts, axis=0)
 
 
 @dataclass(frozen=True)
@@ -201,7 +198,7 @@ class _Segment:
         turn, push = self.end[0] - self.start[0], self.end[1] - self.start[1]
         factors = np.moveaxis(w[:, tensor_entries(self.filter_sizes)], -1, 0)
         first = _first(factors, _one_hot(self.filter_sizes))
-        drift = ((math.prod(factors) @ turn - push)[:, None] @ first)[:, 0]
+        drift = ((np.prod(factors, axis=0) @ turn - push)[:, None] @ first)[:, 0]
         return self._solve(w, self._derivatives(w, time)[1], drift)
 
     def newton(self, w: np.ndarray, time: np.ndarray) -> np.ndarray:

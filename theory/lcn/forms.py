@@ -8,7 +8,7 @@ import functools
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from numbers import Integral, Rational, Real
+from numbers import Rational, Real
 
 from sympy import ZZ
 from sympy.polys.densearith import dup_exquo
@@ -69,9 +69,9 @@ def exact_quotient(form: Form, divisor: Form) -> Form:
 
 
 def residue_gcd(form: Form, step: int) -> Form:
-    """The largest H such that H(x^step) divides the form: the gcd of its residues P_a, P = Σ_a x^a P_a(x^step), a < step.
+    """The largest H such that H(x^step) divides the form P = Σ_{a<step} x^a P_a(x^step): the gcd of the residues P_a.
 
-    Proof: a multiple H(x^s) R has the residues H R_a, with degrees ⌊(deg P − a)/s⌋ = deg H + ⌊(deg R − a)/s⌋ as forms,
+    Proof. A multiple H(x^s) R has the residues H R_a, with degrees ⌊(deg P − a)/s⌋ = deg H + ⌊(deg R − a)/s⌋ as forms,
     so roots at infinity go along; a residue without coefficients (deg P < a) says nothing. Conversely a common divisor
     of all residues factors out. Raises: ValueError for the zero form.
 

@@ -1,21 +1,17 @@
-"""The real and complex roots of a polynomial counted exactly, without computing one: square-free parts, then Sturm.
+"""The multiplicities of the real and complex roots of a polynomial over Q, exactly: no root is computed.
 
-The numeric twin clusters computed roots and holds for well-separated ones only.
+The polynomial is split into its square-free parts, whose real roots are counted. Its numeric twin is in `numeric`.
 """
 
-import itertools
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 from sympy import ZZ
-from sympy.polys.densearith import dup_neg, dup_prem
-from sympy.polys.densetools import dup_diff, dup_primitive
 from sympy.polys.sqfreetools import dup_sqf_list
 
 from theory.lcn.composition import Coefficients
-from theory.lcn.forms import Form, dense, infinite_multiplicity, integer_form
+from theory.lcn.forms import Form, dense, from_dense, infinite_multiplicity, integer_form
+from theory.lcn.real_roots import count_real_roots
 
 RootPattern = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -39,7 +35,7 @@ class RootMultiplicities:
     @property
     def real(self) -> tuple[int, ...]:
         """Of all real roots, descending."""
-        return _descending([*self.positive, *self.negative, *(m for m in (self.zero, self.infinity) if m)])
+        return descending([*self.positive, *self.negative, *(m for m in (self.zero, self.infinity) if m)])
 
 
 def root_pattern(coefficients: Coefficients) -> RootPattern:
@@ -50,7 +46,7 @@ def root_pattern(coefficients: Coefficients) -> RootPattern:
     Args:
         coefficients: from low to high degree; ints, Fractions, or floats taken as the rationals they are.
     Raises: ValueError for the zero polynomial and for entries that are not finite.
-    Source: Kohn, Merkh, Montúfar, Trager, arXiv 2108.01538, section 4 ("real root multiplicity pattern").
+    Source: Kohn, Merkh, Montúfar, Trager, arXiv 2108.01538 ("real root multiplicity pattern").
 
     >>> root_pattern((0, 0, 1, 0, 1, 0))  # x²(1 + x²), once at infinity
     ((2, 1), (1,))
@@ -60,50 +56,23 @@ def root_pattern(coefficients: Coefficients) -> RootPattern:
 
 
 def root_multiplicities(form: Form) -> RootMultiplicities:
-    """The roots of a form that is not zero, counted exactly. Raises: ValueError for the zero form.
-
-    For each square-free part Sturm's chain is read at −∞, 0 and ∞.
-    """
+    """The roots of a form, counted exactly. Raises: ValueError for the zero form."""
     if not any(form):
         raise ValueError("the zero polynomial has no root pattern")
-    finite = dense(form)
-    zero = next(i for i, c in enumerate(form) if c)
     pairs: list[int] = []
     positive: list[int] = []
     negative: list[int] = []
-    for part, multiplicity in dup_sqf_list(finite[: len(finite) - zero], ZZ)[1]:
-        above, below = _real_roots(part)
+    zero = next(i for i, c in enumerate(form) if c)
+    for part, multiplicity in dup_sqf_list(dense(form[zero:]), ZZ)[1]:
+        above, below = count_real_roots(from_dense(part))
         positive += [multiplicity] * above
         negative += [multiplicity] * below
         pairs += [multiplicity] * ((len(part) - 1 - above - below) // 2)
     return RootMultiplicities(
-        _descending(pairs), _descending(positive), _descending(negative), zero, infinite_multiplicity(form)
+        descending(pairs), descending(positive), descending(negative), zero, infinite_multiplicity(form)
     )
 
 
-def _real_roots(squarefree: list) -> tuple[int, int]:
-    """(positive, negative) roots of a square-free polynomial with constant term."""
-    chain = [squarefree, dup_diff(squarefree, 1, ZZ)]
-    while len(chain[-1]) > 1:
-        chain.append(_negative_remainder(chain[-2], chain[-1]))
-    at_zero = _sign_changes([p[-1] for p in chain])
-    at_infinity = _sign_changes([p[0] for p in chain])
-    at_minus_infinity = _sign_changes([p[0] * (-1) ** (len(p) - 1) for p in chain])
-    return at_zero - at_infinity, at_minus_infinity - at_zero
-
-
-def _negative_remainder(f: list, g: list) -> list:
-    """A positive multiple of −(f mod g): primitive remainders keep the integers of the chain short."""
-    remainder = dup_prem(f, g, ZZ)  # of f·lc(g)^(deg f − deg g + 1)
-    if g[0] > 0 or (len(f) - len(g)) % 2:
-        remainder = dup_neg(remainder, ZZ)
-    return dup_primitive(remainder, ZZ)[1]
-
-
-def _sign_changes(values: Sequence) -> int:
-    signs = [v > 0 for v in values if v]
-    return sum(a != b for a, b in itertools.pairwise(signs))
-
-
-def _descending(values: Sequence[int]) -> tuple[int, ...]:
+def descending(values: Iterable[int]) -> tuple[int, ...]:
+    """Sorted, the largest first."""
     return tuple(sorted(values, reverse=True))
