@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def cifar10_table() -> str:
     """One row a record of studies/records/cifar10."""
     lines = [
-        "| net, α | optimizer | epochs | train error % | test accuracy % | non-zeros per layer | weights | seconds |",
-        "|---|---|---|---|---|---|---|---|",
+        "| net, α | optimizer | epochs | train error % | test accuracy % | non-zeros per layer | weights |",
+        "|---|---|---|---|---|---|---|",
     ]
     paths = (ROOT / "studies" / "records" / "cifar10").glob("*.json")
     records = [json.loads(path.read_text()) for path in paths]
@@ -22,11 +22,10 @@ def cifar10_table() -> str:
         layers = [f"{count:,}" for name, count in metrics.items() if name.startswith("final/nonzeros/")]
         optimizer = config["optimizer"]
         name = "SGD" if optimizer["name"] == "sgd" else f"β-LASSO, β = {optimizer['beta']:g}"
-        seconds = sum(epoch["train/seconds"] for epoch in record["epochs"])
         lines.append(
             f"| {config['architecture'].upper()}, {config['base_channels']} | {name} | {config['epochs']} "
             f"| {100 * metrics['final/train_error']:.2f} | {100 * metrics['final/test_accuracy']:.2f} "
-            f"| {' / '.join(layers)} | {metrics['final/weights']:,} | {seconds:.0f} |"
+            f"| {' / '.join(layers)} | {metrics['final/weights']:,} |"
         )
     return "\n".join(lines)
 

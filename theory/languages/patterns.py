@@ -39,7 +39,7 @@ def from_patterns(patterns: np.ndarray, width: int, shape: tuple[int, ...]) -> n
 
     Raises: ValueError for patterns that are infinite or NaN.
     """
-    values = patterns.astype(_INTEGERS[width]).view(_FLOATS[width]).astype(np.float64)
+    values = patterns.astype(_INTEGERS[width]).view(_FLOATS[width])
     if not np.isfinite(values).all():
         raise ValueError("the bits hold a value that is infinite or NaN; no description has one")
-    return values.reshape(shape)
+    return values.astype(np.float64).reshape(shape)

@@ -10,11 +10,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
-from theory.lcn import critical_points as module
 from theory.lcn.composition import compose
-from theory.lcn.critical_points import NotIsolated, critical_points, discriminant_picture, real_count
+from theory.lcn.discriminants import discriminant_picture
 from theory.lcn.dynamics import Training, loss_gradient
 from theory.lcn.ed_degree import generic_ed_degree
+from theory.lcn.elimination import real_count
+from theory.lcn.krawczyk import followed_filters
+from theory.lcn.real_critical_points import critical_points
+from theory.lcn.square_loss import NotIsolated, SquareLoss
 
 rationals = st.fractions(min_value=-3, max_value=3, max_denominator=20)
 A, B, T = sympy.symbols("a b t")
@@ -254,8 +257,7 @@ def test_both_roads_agree() -> None:
     """The homotopy, run where the eliminant would do."""
     target, sizes = (0.3, -1.1, 0.7), (2, 2)
     exact = critical_points(target, sizes)
-    inside = module._Problem.of(target, sizes, None, None)
-    filters, certificate = module._followed_filters(inside)
+    filters, certificate = followed_filters(SquareLoss.of(target, sizes, None, None))
     followed = sorted(tuple(float(c) for c in compose(w)) for w in filters)
     assert certificate == "interval"
     np.testing.assert_allclose(followed, sorted(p.coefficients for p in exact), atol=1e-14)

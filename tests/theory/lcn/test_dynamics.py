@@ -14,7 +14,6 @@ from torch import nn
 
 from lcfs.optim import BetaLasso
 from theory.lcn.composition import compose, composed_size
-from theory.lcn.critical_points import critical_points
 from theory.lcn.dynamics import (
     Training,
     conservation_laws,
@@ -22,11 +21,11 @@ from theory.lcn.dynamics import (
     gradient_descent,
     gradient_flow,
     invariants,
-    jacobian,
     l1_differences,
     loss_gradient,
     measure,
 )
+from theory.lcn.real_critical_points import critical_points
 
 rationals = st.fractions(min_value=-2, max_value=2, max_denominator=20)
 ARCHITECTURES = [
@@ -193,12 +192,6 @@ def test_lie_brackets_of_the_gradient_fields_add_nothing(sizes: tuple, strides: 
         for columns in (fields, fields + brackets)
     )
     assert alone == together == sum(sizes) - (len(sizes) - 1)
-
-
-def test_jacobian_of_a_product() -> None:
-    first, second = jacobian([[1, 2], [3, 4]], (2, 1))
-    assert first.tolist() == [[3, 0], [0, 3], [4, 0], [0, 4]]
-    assert second.tolist() == [[1, 0], [2, 0], [0, 1], [0, 2]]
 
 
 def stack(seed: int = 0) -> nn.Sequential:

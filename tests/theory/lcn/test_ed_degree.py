@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.lcn.ed_degree import complex_critical_points, derivatives, generic_ed_degree
+from theory.lcn.ed_degree import generic_ed_degree
+from theory.lcn.homotopy import complex_critical_points
+from theory.lcn.tensors import derivatives
 
 size_lists = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 
