@@ -18,7 +18,7 @@ from theory.languages.vectors import units
 Role = Literal["weight", "vector", "buffer", "counter"]
 _BUFFERS = ("running_mean", "running_var")
 _PIECE = 1 << 18
-_INTERVAL = 1 << 24
+_INTERVAL = 3 << 22
 _SAMPLE = 100_000
 
 
@@ -82,7 +82,7 @@ def count_values(
 ) -> tuple[list[Values], Values]:
     """(the values of each tensor, those of all tensors together), without NaNs among them.
 
-    Works through one interval of values after the other, each of about 2²⁴ entries, so that the memory needed beside
+    Works through one interval of values after the other, each of about 12 million entries, so that the memory needed beside
     the tensors stays below half a gigabyte; `on_progress` gets the finished fraction in [0, 1] after each.
     """
     edges = _edges(tensors)
