@@ -82,8 +82,8 @@ def count_values(
 ) -> tuple[list[Values], Values]:
     """(the values of each tensor, those of all tensors together), without NaNs among them.
 
-    Works through one interval of values after the other, each of about 12 million entries, so that the memory needed beside
-    the tensors stays below half a gigabyte; `on_progress` gets the finished fraction in [0, 1] after each.
+    Works through one interval of values after the other, each of about 12 million entries, so that the memory needed
+    beside the tensors stays below half a gigabyte; `on_progress` gets the finished fraction in [0, 1] after each.
     """
     edges = _edges(tensors)
     each, all_together = [_Tally() for _ in tensors], _Tally()

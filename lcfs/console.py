@@ -13,8 +13,10 @@ from rich.text import Text
 from lcfs.analysis import StateSummary
 from lcfs.config import TrainConfig
 from lcfs.descriptions import Report
+from lcfs.first_layer import LEAST_NONZEROS, FirstLayer
 from lcfs.results import Result
 from lcfs.training import Progress
+from theory.nearest_convolution import Match
 
 _PLAIN_WIDTH = 110  # when the output is no terminal, tables must not be squeezed into 80 columns
 
@@ -113,6 +115,30 @@ def print_state(path: Path, summary: StateSummary) -> None:
     ]
     print(f"{path}: {summary.weights:,} numbers of {summary.value_bits} bits, {summary.nonzeros:,} not zero")
     print_table(("tensor", "shape", "type", "role", "non-zeros", "density", "distinct"), rows)
+
+
+def print_first_layer(layer: FirstLayer) -> None:
+    """Measures of the first layer's filters, and the convolution that it is nearest to."""
+    units = len(layer.filters)
+    print(f"{layer.name}: {units:,} filters, {layer.measured:,} measured, of {LEAST_NONZEROS} non-zeros or more")
+    if layer.measures:
+        rows = [(m.name, *(f"{value:.2f}" for value in (*m.quantiles, m.permuted))) for m in layer.measures]
+        print_table(("of a filter", "10 %", "median", "90 %", "median, pixels permuted"), rows)
+    match, permuted, convolution = layer.match, layer.permuted, layer.convolution
+    if match is not None and permuted is not None and convolution is not None:
+        kernel = "×".join(str(axis.kernel) for axis in convolution.axes)
+        channels = len(match.templates)
+        print(f"nearest convolution of {channels:,} channels {kernel}, modulo permutation, sign and scale of units:")
+        rows = [
+            (name, *(f"{value:.3f}" for value in (found.unexplained, found.coverage)), _needed(found))
+            for name, found in (("as trained", match), ("pixels permuted", permuted))
+        ]
+        print_table(("", "energy left over", "slots held", "templates for 90 %, no slots"), rows)
+
+
+def _needed(match: Match) -> str:
+    needed = match.templates_needed()
+    return f"more than {len(match.templates):,}" if needed is None else f"{needed:,}"
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:

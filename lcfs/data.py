@@ -177,6 +177,12 @@ def classes(name: str) -> int:
     return _CLASSES[name]
 
 
+def image_shape(name: str) -> tuple[int, int, int]:
+    """(channels, height, width) of a data set's images. Raises InputError for an unknown name."""
+    _check_name(name)
+    return (1, 8, 8) if name == "digits" else (3, 32, 32)
+
+
 def pixel_permutation(seed: int, image: tuple[int, int, int]) -> Int64[Tensor, " pixels"]:
     """One fixed permutation of the height × width pixels of an image (channels, height, width), the same on every
     machine. Raises InputError for a seed outside 0…2³² − 1."""

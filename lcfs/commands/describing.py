@@ -1,4 +1,4 @@
-"""lcfs bound and lcfs inspect: what any checkpoint holds and what follows from it."""
+"""lcfs bound and lcfs inspect: what a checkpoint holds, what its first layer learned, and what follows from it."""
 
 import dataclasses
 import json
@@ -61,27 +61,50 @@ def bound(arguments: list[str]) -> int:
 
 
 def inspect(arguments: list[str]) -> int:
-    """What a checkpoint holds: tensors, non-zeros, distinct values."""
+    """What a checkpoint holds, and what the first layer of a run learned."""
 
-    def options(file: _Positional[Path], json: bool = False) -> tuple[Path, bool]:
-        """What a checkpoint holds.
+    def options(file: _Positional[Path], json: bool = False, picture: Path | None = None) -> tuple:
+        """What a checkpoint holds; of a run also what its first layer looks at, with a picture.
 
         Args:
             file: A state dict (.pt, .pth, .ckpt, .safetensors) or a run directory.
             json: Print one JSON object.
+            picture: Where to draw the first layer; by default first_layer.png in the run directory.
         """
-        return file, json
+        return file, json, picture
 
-    file, as_json = parse(options, arguments, "lcfs inspect")
+    file, as_json, picture = parse(options, arguments, "lcfs inspect")
     from lcfs import console
     from lcfs.analysis import summarize_state
 
-    summary = summarize_state(_state_of(file), on_progress=console.Percentage("counting distinct values"))
+    state = _state_of(file)
+    summary = summarize_state(state, on_progress=console.Percentage("counting distinct values"))
     if as_json:
         print(json.dumps(dataclasses.asdict(summary), indent=1, default=str))
-    else:
-        console.print_state(file, summary)
+        return 0
+    console.print_state(file, summary)
+    if file.is_dir():
+        _inspect_first_layer(file, state, picture or file / "first_layer.png")
+    elif picture is not None:
+        raise InputError(f"{file} is no run directory, whose net is known; --picture needs one")
     return 0
+
+
+def _inspect_first_layer(run: Path, state: dict[str, Any], picture: Path) -> None:
+    from lcfs import console, data, pictures
+    from lcfs.first_layer import first_layer
+    from lcfs.runs import Run
+
+    config = Run.open(run).config()
+    image = data.image_shape(config.data)
+    permutation = data.pixel_permutation(config.seed, image) if config.permute_pixels else None
+    layer = first_layer(config.architecture, state, image, permutation=permutation)
+    console.print_first_layer(layer)
+    try:
+        pictures.first_layer(layer, picture)
+    except OSError as error:
+        raise InputError(f"{picture} cannot be written ({error.strerror}); pass another --picture") from error
+    print(f"picture: {picture}")
 
 
 def _state_of(path: Path) -> dict[str, Any]:

@@ -90,6 +90,8 @@ def test_train_then_inspect_and_bound(tmp_path: Path, capsys: pytest.CaptureFixt
     code, out, _ = call(capsys, "inspect", run)
     assert code == 0
     assert "conv1.weight" in out
+    assert "energy left over" in out
+    assert (tmp_path / "runs" / "one" / "first_layer.png").exists()
     code, out, _ = call(capsys, "bound", run, "--errors", "0.5", "--samples", "1437", "--classes", "10")
     assert code == 0
     assert "theorem2" in out
