@@ -6,7 +6,7 @@ Exit codes: 0 done, 1 the run or check failed, 2 bad input (one sentence on stan
 import os
 import sys
 
-from lcfs.commands import certifying, comparing, demonstrating, describing, setup, training
+from lcfs.commands import certifying, comparing, demonstrating, describing, setup, studying, training
 from lcfs.commands.arguments import nearest
 from lcfs.errors import InputError
 
@@ -17,6 +17,7 @@ _COMMANDS = {
     "inspect": describing.inspect,
     "certify": certifying.certify,
     "verify": certifying.verify,
+    "study": studying.study,
     "data": setup.data,
     "ui": comparing.ui,
     "sync": comparing.sync,

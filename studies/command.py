@@ -1,0 +1,63 @@
+"""What `lcfs study` does: train a grid, write its records, print its tables."""
+
+import os
+from pathlib import Path
+
+from lcfs.console import print_table
+from lcfs.errors import InputError
+from studies.records import Record, write
+from studies.runner import ExecutorName, cell_name, run_cells
+from studies.scales import SCALES
+from studies.study import find, names
+
+
+def print_list() -> None:
+    """Every study with its claim."""
+    for name in names():
+        study = find(name)
+        print(f"{name}\n  claim: {study.claim}\n  {study.item}; expected: {study.expected}")
+
+
+def run(name: str, scale: str, executor: ExecutorName, jobs: int, runs: Path, records: Path | None) -> int:
+    """Run one study; 0 if every run finished, else 1.
+
+    Args:
+        name, scale, executor: see `lcfs study --help`.
+        jobs: runs at once; 0 for one a core, or one where there is a GPU.
+        runs: folder of the run directories of all studies, a folder below it for each scale.
+        records: folder to write the record of each run to.
+    """
+    if jobs < 0:
+        raise InputError(f"--jobs must not be negative, got {jobs}")
+    study = find(name)
+    cells = study.cells(SCALES[scale])
+    print(f"{name} at scale {scale}, {len(cells)} runs ({study.item})", flush=True)
+    print(f"claim: {study.claim}\nexpected: {study.expected}", flush=True)
+    found = run_cells(cells, runs / scale, executor=executor, jobs=jobs or _default_jobs(), on_done=_show)
+    if records is not None:
+        for record in found.values():
+            write(record, records)
+    rows: dict[str, list[Record]] = {}
+    for cell in cells:
+        record = found[cell_name(cell.config)]
+        if record.status == "finished":
+            rows.setdefault(cell.row, []).append(record)
+    for table in study.tables(rows) if rows else ():
+        print_table(table.header, table.rows, table.title)
+    print(f"compare the runs in MLflow: lcfs ui {runs / scale}")
+    unfinished = [record for record in found.values() if record.status != "finished"]
+    for record in unfinished:
+        print(f"{record.name} {record.status}: {record.reason}")
+    return 1 if unfinished else 0
+
+
+def _show(record: Record, done: int, of: int) -> None:
+    accuracy = record.metrics.get("final/test_accuracy")
+    ended = f"{record.status}: {record.reason}" if accuracy is None else f"test accuracy {100 * accuracy:.2f} %"
+    print(f"{done}/{of} {record.name}: {ended}", flush=True)
+
+
+def _default_jobs() -> int:
+    import torch
+
+    return 1 if torch.cuda.is_available() else max(os.cpu_count() or 1, 1)

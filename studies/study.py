@@ -1,0 +1,63 @@
+"""A study: a claim and an expected number stated first, a grid of runs, and the tables that answer it."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import studies
+from lcfs.config import TrainConfig
+from lcfs.errors import InputError
+from studies.records import Record
+from studies.scales import Scale
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a grid and the row of the table that it belongs to, with its seed left out."""
+
+    row: str
+    config: TrainConfig
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text, ready to print."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A module's `STUDY`.
+
+    cells: the grid at a scale, a comprehension of frozen configurations. tables: from the records of each row, those of
+    runs that did not finish left out.
+    """
+
+    claim: str
+    item: str
+    expected: str
+    cells: Callable[[Scale], Sequence[Cell]]
+    tables: Callable[[Mapping[str, Sequence[Record]]], Sequence[Table]]
+
+
+def names() -> list[str]:
+    """Modules of the package that define a `STUDY`, without importing them."""
+    return sorted(
+        module.name for module in pkgutil.iter_modules(studies.__path__) if "\nSTUDY = Study(" in _source(module)
+    )
+
+
+def find(name: str) -> Study:
+    """The study of a module. Raises InputError for an unknown name."""
+    if name not in names():
+        raise InputError(f"there is no study {name!r}; known are {', '.join(names())}")
+    return importlib.import_module(f"studies.{name}").STUDY
+
+
+def _source(module: pkgutil.ModuleInfo) -> str:
+    return (Path(studies.__path__[0]) / f"{module.name}.py").read_text()
