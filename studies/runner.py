@@ -47,7 +47,7 @@ def run_cells(
         cells: the grid; two cells of the same configuration are one run.
         runs: folder of the run directories, which other studies may share.
         executor: processes of this machine, or jobs of a Slurm cluster through submitit.
-        jobs: processes at once; each gets its share of the cores.
+        jobs: processes at once, each with its share of the cores; 1 trains in this process.
         on_done: called in this process after each run, with how many are done of how many.
 
     Raises:
@@ -89,20 +89,35 @@ def train_cell(config: dict[str, Any], path: str, threads: int) -> None:
 
 def _trained(cells: dict[str, TrainConfig], runs: Path, executor: ExecutorName, jobs: int) -> Iterator[str]:
     """Names of cells as they end; one that left no run directory, as for want of data, raises what it raised."""
-    if not cells:
-        return
-    threads = max((os.cpu_count() or 1) // jobs, 1) if executor == "local" else 0
-    with _executor(executor, jobs, runs) as pool:
-        futures = {
-            pool.submit(train_cell, asdict(config), str(runs / name), threads): name for name, config in cells.items()
-        }
-        for future in _ended(futures):
-            name = futures[future]
-            if future.exception() is not None and not (runs / name / "config.json").exists():
-                for other in futures:
-                    other.cancel()
-                raise InputError(str(future.exception()))
+    if executor == "local" and jobs == 1:
+        for name, config in cells.items():
+            try:
+                train_cell(asdict(config), str(runs / name), 0)
+            except Exception as error:
+                _check_written(runs / name, error)
             yield name
+    elif cells:
+        threads = max((os.cpu_count() or 1) // jobs, 1) if executor == "local" else 0
+        with _executor(executor, jobs, runs) as pool:
+            futures = {
+                pool.submit(train_cell, asdict(config), str(runs / name), threads): name
+                for name, config in cells.items()
+            }
+            for future in _ended(futures):
+                if (error := future.exception()) is not None:
+                    try:
+                        _check_written(runs / futures[future], error)
+                    except InputError:
+                        for other in futures:
+                            other.cancel()
+                        raise
+                yield futures[future]
+
+
+def _check_written(path: Path, error: BaseException) -> None:
+    """A failure that is in no summary is the user's to repair, as missing data."""
+    if not (path / "config.json").exists():
+        raise InputError(str(error)) from error
 
 
 def _ended(futures: dict[Any, str]) -> Iterator[Any]:
