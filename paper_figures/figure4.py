@@ -1,0 +1,79 @@
+"""Figure 4: first-layer filters of S-FC by SGD and by β-LASSO and of S-LOCAL, with their radius of gyration.
+
+Command: python -m paper_figures.figure4 [FOLDER]. Reads studies/records/learned_filters.json and .npz.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from matplotlib import pyplot as plt
+
+from paper_figures import style
+
+RECORDS = Path(__file__).parent.parent / "studies" / "records"
+RADIUS = "radius of gyration, px"
+PAPER = {("s-fc", "beta-lasso"): 6.3, ("s-local", "sgd"): 3.5}  # px, Figures 4 and 8, CIFAR-10
+_COLUMNS, _ROWS = 6, 4
+_OPTIMIZERS = {"sgd": "SGD", "beta-lasso": "β-LASSO"}
+
+
+def draw(folder: Path) -> None:
+    """Write figure4.pdf, .png and .csv."""
+    style.apply()
+    found = json.loads((RECORDS / "learned_filters.json").read_text())
+    images = np.load(RECORDS / "learned_filters.npz", allow_pickle=False)
+    figure = plt.figure(figsize=(style.TEXT_WIDTH, 2.95))
+    banks, below = figure.subfigures(2, 1, height_ratios=(1.05, 1))
+    for part, row in zip(np.atleast_1d(banks.subfigures(1, len(found))), found, strict=True):
+        part.suptitle(_title(row), fontsize=8)
+        for image, axis in zip(images[row["name"]].astype(float), part.subplots(_ROWS, _COLUMNS).flat, strict=False):
+            axis.imshow(image, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+        for axis in part.axes:
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set(visible=True, linewidth=0.3)
+    axis = below.subplots()
+    for place, row in enumerate(reversed(found)):
+        low, median, high, permuted = row["measures"][RADIUS]
+        axis.plot((low, high), (place, place), color=style.BLUE, linewidth=3, solid_capstyle="butt", alpha=0.45)
+        axis.plot(median, place, "o", color=style.BLUE, label="median, bar from 10 to 90 %" if place == 0 else None)
+        axis.plot(permuted, place, "x", color=style.VERMILION, label="median, pixels permuted" if place == 0 else None)
+        if (row["net"], row["optimizer"]) in PAPER:
+            paper = PAPER[row["net"], row["optimizer"]]
+            label = None if "paper" in (axis.get_legend_handles_labels()[1]) else "paper"
+            axis.plot(paper, place, "D", color=style.GREY, fillstyle="none", label=label)
+    axis.axvline(13.05, color=style.GREY, linewidth=0.6, linestyle=":")
+    axis.annotate(
+        "random mask",
+        (13.05, len(found) - 0.55),
+        fontsize=7,
+        color=style.GREY,
+        ha="right",
+        xytext=(-2, 0),
+        textcoords="offset points",
+    )
+    axis.set_yticks(range(len(found)), labels=[_title(row) for row in reversed(found)])
+    axis.set(xlabel="radius of gyration of a filter, pixels", xlim=(0, None), ylim=(-0.6, len(found) - 0.2))
+    axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    rows = [
+        {
+            "net": row["net"],
+            "optimizer": row["optimizer"],
+            "base_channels": row["base_channels"],
+            "epochs": row["epochs"],
+            "measure": name,
+            **dict(zip(("p10", "median", "p90", "median_pixels_permuted"), values, strict=True)),
+        }
+        for row in found
+        for name, values in row["measures"].items()
+    ]
+    style.save(figure, "figure4", rows, folder)
+
+
+def _title(row: dict) -> str:
+    return f"{row['net'].upper()}, {_OPTIMIZERS[row['optimizer']]}"
+
+
+if __name__ == "__main__":
+    draw(Path(sys.argv[1] if len(sys.argv) > 1 else "figures"))
