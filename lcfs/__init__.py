@@ -10,6 +10,8 @@ _PUBLIC = {
     "BetaLasso": "optim",
     "parameter_groups": "optim",
     "LocallyConnected2d": "layers",
+    "embed": "embedding",
+    "project": "embedding",
     "load_state": "checkpoints",
     "certify": "certificates",
     "verify": "certificates",

@@ -1,0 +1,96 @@
+"""What the embedder knows: which calls of a net are linear, elementwise, or reshape only; all else is refused by name.
+
+Modules are known by their exact type: a subclass may compute something else.
+"""
+
+import operator
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+from torch import fx, nn
+from torch.nn import functional as F
+
+from lcfs.embedding.sparse import SparseLinear
+from lcfs.errors import InputError
+from lcfs.layers import LocallyConnected2d
+
+Shape: TypeAlias = tuple[int, ...]
+Kind: TypeAlias = Literal["linear", "norm", "average", "reshape", "elementwise"]
+Forward: TypeAlias = nn.Conv1d | nn.Conv2d | nn.Conv3d
+Transposed: TypeAlias = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+LinearMap: TypeAlias = Forward | Transposed | LocallyConnected2d | SparseLinear | nn.Linear
+Norm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+AveragePool: TypeAlias = nn.AvgPool1d | nn.AvgPool2d | nn.AvgPool3d
+AdaptivePool: TypeAlias = nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool2d | nn.AdaptiveAvgPool3d
+
+_ACTIVATIONS = """ReLU ReLU6 LeakyReLU ELU SELU CELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Tanhshrink Hardtanh
+    Hardswish Hardsigmoid Softplus Softsign Softshrink Hardshrink Threshold Identity Dropout"""
+_MODULES: dict[Kind, tuple[type, ...]] = {
+    "linear": get_args(LinearMap),
+    "norm": get_args(Norm),
+    "average": get_args(AveragePool | AdaptivePool),
+    "reshape": (nn.Flatten, nn.Unflatten),
+    "elementwise": tuple(getattr(nn, name) for name in _ACTIVATIONS.split()),
+}
+_FUNCTIONS: dict[Kind, str] = {  # and methods, which torch.fx keeps apart and torch spells alike
+    "average": "mean avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d",
+    "reshape": "flatten unflatten reshape view squeeze unsqueeze contiguous",
+    "elementwise": """relu relu6 leaky_relu elu selu celu gelu silu mish sigmoid logsigmoid tanh tanhshrink hardtanh
+        hardswish hardsigmoid softplus softsign softshrink hardshrink threshold dropout
+        add sub mul div truediv neg abs square clamp iadd isub imul itruediv""",
+}
+_KIND_OF_MODULE = {module: kind for kind, modules in _MODULES.items() for module in modules}
+_KIND_OF_FUNCTION = {name: kind for kind, names in _FUNCTIONS.items() for name in names.split()}
+_SPACES = (torch, F, operator)
+
+
+def kind_of(node: fx.Node, modules: dict[str, nn.Module]) -> Kind:
+    """What a call of a traced net does.
+
+    Raises:
+        InputError: a call that is not known to embed, by its name in the net; max-pooling, which is not linear.
+    """
+    name = called(node, modules)
+    if node.op == "call_module":
+        kind, where = _KIND_OF_MODULE.get(type(modules[str(node.target)])), f"{node.target} ({name})"
+    else:
+        kind, where = _KIND_OF_FUNCTION.get(name) if _is_torch(node.target) else None, f"{node.name} ({name})"
+    if kind is not None:
+        return kind
+    if "maxpool" in name.lower().replace("_", ""):
+        raise InputError(
+            f"{where} takes maxima, which are not linear, so that no matrix stands for it; use an average pooling or a "
+            "stride instead"
+        )
+    raise InputError(
+        f"{where} has no exact embedding here; convolutions, LocallyConnected2d, Linear, BatchNorm, average pooling, "
+        "reshaping, sums and elementwise activations have one"
+    )
+
+
+def called(node: fx.Node, modules: dict[str, nn.Module]) -> str:
+    """The class of a module; the name of a function or method without the underscore of its in-place form."""
+    target: Any = node.target
+    if node.op == "call_module":
+        return type(modules[target]).__name__
+    return (target if isinstance(target, str) else target.__name__).removesuffix("_")
+
+
+def layer_name(node: fx.Node, modules: dict[str, nn.Module]) -> str:
+    """The module that a call is of, or the name for a module that stands for a function, which is no other module's."""
+    name = str(node.target) if node.op == "call_module" else node.name
+    while node.op != "call_module" and name in modules:
+        name += "_"
+    return name
+
+
+def axes_of(name: str) -> int | None:
+    """Spatial axes that a linear or averaging call works on, by its name; None for one that takes any number."""
+    if name in ("Linear", "SparseLinear"):
+        return 0
+    return int(name[-2]) if name[-2:] in ("1d", "2d", "3d") else None
+
+
+def _is_torch(target: Any) -> bool:
+    """Whether this is a tensor's method or torch's own function, and no other of that name."""
+    return isinstance(target, str) or any(getattr(space, target.__name__, None) is target for space in _SPACES)
