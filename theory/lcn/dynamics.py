@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import sympy
 from scipy.integrate import solve_ivp
-from sympy.polys.matrices import DomainMatrix
 
-from theory.lcn.composition import compose, composed_size, layer_steps
+from theory.lcn.composition import compose
+from theory.lcn.jacobians import jacobian, jacobian_rank
 
 Filters = Sequence[Sequence | np.ndarray]
 
@@ -47,21 +46,6 @@ class Training:
         for name in ("weight_decay", "l1"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be finite and non-negative, got {getattr(self, name)}")
-
-
-def jacobian(filters: Filters, strides: Sequence[int] | None = None) -> list[np.ndarray]:
-    """∂P/∂w_i for each filter, [k, k_i]: column a is x^{a S_i} Π_{j≠i} p_j(x^{S_j})."""
-    parts = [np.asarray(w).tolist() for w in filters]
-    sizes = [len(w) for w in parts]
-    blocks = []
-    for i, (w, step) in enumerate(zip(parts, layer_steps(sizes, strides), strict=True)):
-        others = np.array(compose([*parts[:i], [1], *parts[i + 1 :]], strides))
-        kind = float if others.dtype == float else object  # Python's integers and Fractions stay exact
-        block = np.zeros((composed_size(sizes, strides), len(w)), dtype=kind)
-        for a in range(len(w)):
-            block[a * step : a * step + len(others), a] = others
-        blocks.append(block)
-    return blocks
 
 
 def loss_gradient(filters: Filters, training: Training) -> list[np.ndarray]:
@@ -197,9 +181,7 @@ def conservation_laws(filter_sizes: Sequence[int], strides: Sequence[int] | None
     """
     rng = random.Random(seed)
     filters = [[Fraction(rng.randint(-1000, 1000), rng.randint(1, 1000)) for _ in range(k)] for k in filter_sizes]
-    rows = np.concatenate(jacobian(filters, strides), axis=1)
-    exact = [[sympy.QQ(x.numerator, x.denominator) for x in map(Fraction, row)] for row in rows.tolist()]
-    return rows.shape[1] - DomainMatrix(exact, rows.shape, sympy.QQ).rank()
+    return sum(filter_sizes) - jacobian_rank(filters, strides)
 
 
 def _flat(w: Sequence | np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from numbers import Rational, Real
+from typing import Any
 
 from sympy import ZZ
 from sympy.polys.densearith import dup_exquo
@@ -29,7 +30,7 @@ def rationals(coefficients: Coefficients) -> tuple[Fraction, ...]:
     return tuple(_rational(x) for x in coefficients)
 
 
-def _rational(x: Real) -> Fraction:
+def _rational(x: Any) -> Fraction:
     if isinstance(x, Rational):
         return Fraction(int(x.numerator), int(x.denominator))
     if isinstance(x, Real) and math.isfinite(x):

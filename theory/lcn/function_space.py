@@ -133,11 +133,12 @@ def can_be_shared(parts: Sequence[Level], available: dict[int, Counts]) -> bool:
 
 
 def _choices(level: Level, available: Counts) -> Iterator[Counts]:
-    pairs, *real = available
-    for chosen in itertools.product(*(range(min(n, level.degree) + 1) for n in real)):
-        rest = level.degree - sum(chosen)
-        if sum(chosen) >= level.even and rest % 2 == 0 and 0 <= rest <= 2 * pairs:
-            yield rest // 2, *chosen
+    most = [range(min(n, level.degree) + 1) for n in available[1:]]
+    for positive, negative, fixed in itertools.product(*most):
+        real = positive + negative + fixed
+        rest = level.degree - real
+        if real >= level.even and rest % 2 == 0 and 0 <= rest <= 2 * available[0]:
+            yield rest // 2, positive, negative, fixed
 
 
 def _taken(choice: Counts, n: int) -> Counts:

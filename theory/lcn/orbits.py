@@ -1,7 +1,7 @@
 """The orbits {x : x^T = y} of roots that a polynomial has for filters with step T: real y, and pairs of complex ones.
 
-P has the orbit of y as often as y is a root of the largest H with H(x^T) | P. Exact roots come from factorization over Q
-and are algebraic numbers of sympy; numeric ones come from clusters of computed roots.
+P has the orbit of y as often as y is a root of the largest H with H(x^T) | P. Exact roots come from factorization over
+Q and are algebraic numbers of sympy; numeric ones come from clusters of computed roots.
 """
 
 import functools
@@ -110,10 +110,14 @@ def _real_factors(minimal: Form) -> list[tuple[tuple[Any, ...], Any]]:
     if len(minimal) == 2:
         return [(monic, roots[0])]
     real = [y for y in roots if y.is_real]
-    upper = [y for y in roots if not y.is_real and sympy.im(_digits(y)) > 0]
+    upper = [y for y in roots if not y.is_real and _digits(y).as_real_imag()[1] > 0]
     if len(minimal) == 3 and upper:
         return [(monic, upper[0])]
-    return [((-y, 1), y) for y in real] + [((sympy.Abs(y) ** 2, -2 * sympy.re(y), 1), y) for y in upper]
+    return [((-y, 1), y) for y in real] + [((abs(y) ** 2, -2 * _real_part(y), 1), y) for y in upper]
+
+
+def _real_part(y: Any) -> Any:
+    return sympy.re(y)
 
 
 def _contains_exactly(outer: Orbit, inner: Orbit) -> bool:
@@ -126,9 +130,9 @@ def _contains_exactly(outer: Orbit, inner: Orbit) -> bool:
     remainder = sympy.Poly(spread[::-1], _X).rem(sympy.Poly(inner.minimal[::-1], _X))
     if not remainder.is_zero:
         return False
-    power = _digits(inner.root) ** n
+    power = _digits(_digits(inner.root) ** n)  # unevaluated powers of complex numbers do not compare
     roots = _roots(outer.minimal)
-    nearest = [min(roots, key=lambda z: abs(w - _digits(z))) for w in (power, sympy.conjugate(power))]
+    nearest = [min(roots, key=lambda z: _digits(abs(w - _digits(z)))) for w in (power, sympy.conjugate(power))]
     return outer.root in nearest
 
 
@@ -138,8 +142,8 @@ def _roots(minimal: Form) -> tuple[Any, ...]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _digits(root: Any) -> Any:
-    return root.evalf(_DIGITS)
+def _digits(number: Any) -> Any:
+    return number.evalf(_DIGITS)
 
 
 def _float_factor(y: complex) -> tuple[float, ...]:
