@@ -1,9 +1,8 @@
 """Figure 1: weights of the six nets against α and against the side of the image.
 
-Command: python -m paper_figures.figure1 [FOLDER]
+Command: python -m paper_figures.figure1 [--folder FOLDER]
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -46,4 +45,4 @@ def _curves(axis: plt.Axes, counts: Sequence[Count], along: str) -> None:
 
 
 if __name__ == "__main__":
-    draw(Path(sys.argv[1] if len(sys.argv) > 1 else "figures"))
+    style.draw_from_command_line(draw, __doc__)

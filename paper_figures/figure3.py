@@ -1,11 +1,10 @@
 """Figure 3: non-zeros of each layer of S-FC while β-LASSO trains it, as a share of the layer's weights.
 
-Command: python -m paper_figures.figure3 [FOLDER]. Reads the S-FC records of studies/records; the paper's values, for
-nets of α ≈ 230 (inferred from its reference lines) and 4,000 epochs, as faint marks.
+Command: python -m paper_figures.figure3 [--folder FOLDER]. Reads the S-FC records of studies/records; the paper's
+values, for nets of α ≈ 230 (inferred from its reference lines) and 4,000 epochs, as faint marks.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,14 +40,20 @@ def draw(folder: Path) -> None:
     style.apply()
     figure, axes = plt.subplots(1, 3, figsize=(style.TEXT_WIDTH, 2.3), sharey=True)
     paper = json.loads(DIGITISED.read_text())["fig3_nnz"]["CIFAR-10"]
-    records = read(RECORDS / "laptop", wanted)
+    records = read(RECORDS / "laptop", wanted) or read(RECORDS / "cifar10", wanted)
+    label = f"ours, α = {records[0].config['base_channels']}, n = {len(records)}"
     rows = []
     for (layer, title), axis, key in zip(LAYERS.items(), axes, ("L1", "L2", "L3"), strict=True):
         shares = np.array([record.epochs[f"sparsity/{layer}"] for record in records]) / _weights(records[0], layer)
         epochs = np.array(records[0].epochs["epoch"])
         passed = epochs / epochs[-1]
         axis.fill_between(passed, shares.min(0), shares.max(0), color=style.BLUE, alpha=0.25, linewidth=0)
-        axis.plot(passed, shares.mean(0), color=style.BLUE, label=f"ours, α = 8, n = {len(records)}")
+        axis.plot(
+            passed,
+            shares.mean(0),
+            color=style.BLUE,
+            label=label,
+        )
         marks = sorted((int(epoch), count / _PAPER_WEIGHTS[key]) for epoch, count in paper[key].items())
         x, y = [epoch / marks[-1][0] for epoch, _ in marks], [share for _, share in marks]
         axis.plot(x, y, "D", color=style.GREY, fillstyle="none", markersize=4, alpha=0.7, label="paper, α ≈ 230")
@@ -71,4 +76,4 @@ def _weights(record: Record, layer: str) -> int:
 
 
 if __name__ == "__main__":
-    draw(Path(sys.argv[1] if len(sys.argv) > 1 else "figures"))
+    style.draw_from_command_line(draw, __doc__)

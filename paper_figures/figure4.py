@@ -1,10 +1,9 @@
 """Figure 4: first-layer filters of S-FC by SGD and by β-LASSO and of S-LOCAL, with their radius of gyration.
 
-Command: python -m paper_figures.figure4 [FOLDER]. Reads studies/records/learned_filters.json and .npz.
+Command: python -m paper_figures.figure4 [--folder FOLDER]. Reads studies/records/learned_filters.json and .npz.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,4 +75,4 @@ def _title(row: dict) -> str:
 
 
 if __name__ == "__main__":
-    draw(Path(sys.argv[1] if len(sys.argv) > 1 else "figures"))
+    style.draw_from_command_line(draw, __doc__)

@@ -3,8 +3,9 @@
 Colours are those of Okabe and Ito. No meaning rests on colour alone: lines and bars also differ in dash, mark or hatch.
 """
 
+import argparse
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,10 @@ def save(figure: Figure, name: str, rows: Sequence[Mapping[str, Any]], folder: P
         table = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
+
+
+def draw_from_command_line(draw: Callable[[Path], None], description: str | None) -> None:
+    """`draw` into the folder that `--folder` names, figures/ by default."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("figures"), help="where to write PDF, PNG and CSV")
+    draw(parser.parse_args().folder)

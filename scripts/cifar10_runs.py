@@ -5,12 +5,12 @@ Finished runs are skipped, so it can be interrupted; each finished run leaves a 
 """
 
 import argparse
-import json
 from pathlib import Path
 
-from lcfs.config import OptimizerConfig, TrainConfig, to_dict
+from lcfs.config import OptimizerConfig, TrainConfig
 from lcfs.runs import Run
 from lcfs.training import Progress, train
+from studies.records import record_of, write
 
 NETS = ("s-conv", "s-local", "s-fc")
 # The paper shrinks weights by Σηλ over 400,000 steps; a few thousand steps need a larger λ, and then a smaller β keeps
@@ -30,7 +30,6 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--base-channels", type=int, default=8)
     arguments = parser.parse_args()
-    arguments.records.mkdir(parents=True, exist_ok=True)
     for net in NETS:
         for name, optimizer in OPTIMIZERS.items():
             path = arguments.runs / f"{net}-{name}-cifar10-a{arguments.base_channels}-s0"
@@ -45,21 +44,11 @@ def main() -> None:
             started = (path / "config.json").exists()
             if not (started and Run.open(path).summary()):
                 train(config, path, resume=started, on_epoch=lambda p, path=path: _show(path, p))
-            _record(Run.open(path), arguments.records)
+            write(record_of(Run.open(path)), arguments.records)
 
 
 def _show(path: Path, progress: Progress) -> None:
     print(f"{path.name} {progress}", flush=True)
-
-
-def _record(run: Run, records: Path) -> None:
-    """One small JSON file: configuration, how the run ended, and its epochs."""
-    record = {"config": to_dict(run.config()), "summary": run.summary(), "epochs": run.metrics()}
-    record["environment"] = json.loads((run.path / "environment.json").read_text())
-    for private in ("host", "pid"):
-        record["environment"].pop(private)
-    record["config"].pop("data_dir")
-    (records / f"{run.path.name}.json").write_text(json.dumps(record) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ def cifar10_table() -> str:
     paths = (ROOT / "studies" / "records" / "cifar10").glob("*.json")
     records = [json.loads(path.read_text()) for path in paths]
     for record in sorted(records, key=_order):
-        config, metrics = record["config"], record["summary"]["metrics"]
+        config, metrics = record["config"], record["metrics"]
         layers = [f"{count:,}" for name, count in metrics.items() if name.startswith("final/nonzeros/")]
         optimizer = config["optimizer"]
         name = "SGD" if optimizer["name"] == "sgd" else f"β-LASSO, β = {optimizer['beta']:g}"
@@ -41,9 +42,103 @@ def size_table() -> str:
     return "\n".join(lines)
 
 
+def table2() -> str:
+    """Table 2 of the paper beside the runs of studies/records/laptop: one row a training, mean ± standard error."""
+    paper = json.loads((ROOT / "paper_figures" / "data" / "tables.json").read_text())["table2"]["rows"]
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for record in _records("laptop"):
+        config, optimizer = record["config"], record["config"]["optimizer"]
+        if config["permute_pixels"] or record["status"] != "finished":
+            continue
+        name = "SGD" if optimizer["name"] == "sgd" else f"β = {optimizer['beta']:g}"
+        rows.setdefault(f"{config['architecture'].upper()}, {name}", []).append(record)
+    lines = [
+        "| net, optimizer | paper | n | ours, test | ours, train | weights | of them not zero, % |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in (*paper, *sorted(rows.keys() - paper.keys())):
+        runs = [record["metrics"] for record in rows.get(name, [])]
+        if not runs:
+            continue
+        test, train = ([100 * run[key] for run in runs] for key in ("final/test_accuracy", "final/train_error"))
+        counts = [100 * run["final/nonzeros"] / run["final/weights"] for run in runs]
+        lines.append(
+            f"| {name} | {paper[name][0] if name in paper else ''} | {len(runs)} | {_mean(test)} "
+            f"| {_mean([100 - error for error in train])} | {runs[0]['final/weights']:,} | {_mean(counts)} |"
+        )
+    return "\n".join(lines)
+
+
+def locality_table() -> str:
+    """One row a net of studies/records/learned_filters.json."""
+    paper = {("s-fc", "beta-lasso"): "6.3", ("s-local", "sgd"): "3.4–3.6"}
+    lines = [
+        "| first layer | non-zeros | radius of gyration, px | paper | pixels permuted | left over by a convolution |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in json.loads((ROOT / "studies" / "records" / "learned_filters.json").read_text()):
+        _, median, _, permuted = row["measures"]["radius of gyration, px"]
+        left = ""
+        if row["unexplained"] is not None:
+            left = f"{100 * row['unexplained']:.0f} % (permuted {100 * row['permuted_unexplained']:.0f} %)"
+        optimizer = {"sgd": "SGD", "beta-lasso": "β-LASSO"}[row["optimizer"]]
+        lines.append(
+            f"| {row['net'].upper()}, {optimizer} | {row['nonzeros']:,} | {median:.1f} "
+            f"| {paper.get((row['net'], row['optimizer']), '')} | {permuted:.1f} | {left} |"
+        )
+    return "\n".join(lines)
+
+
+def certificates_table() -> str:
+    """One row a certificate of studies/records/certificates.json."""
+    lines = [
+        "| net | images | bits | train error % | Theorem 1 | Occam–binomial | images needed | test-set bound |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    path = ROOT / "studies" / "records" / "certificates.json"
+    for row in json.loads(path.read_text()) if path.exists() else ():
+        vacuous = " (vacuous)" if row["samples_needed"] else ""
+        needed = f"{row['samples_needed']:,}" if row["samples_needed"] else "it has enough"
+        lines.append(
+            f"| {row['name']} | {row['images']:,} | {row['bits']:,} | {100 * row['train_error']:.1f} "
+            f"| {100 * row['theorem1']:.1f} % | {100 * row['occam_binomial']:.2f} %{vacuous} | {needed} "
+            f"| {100 * row['test_set_bound']:.1f} % |"
+        )
+    return "\n".join(lines)
+
+
+def embedding_table() -> str:
+    """One row a way of benchmarks/records/embedding.json."""
+    lines = ["| what | way | CPU time ÷ ours | peak memory ÷ matrix |", "|---|---|---|---|"]
+    for row in json.loads((ROOT / "benchmarks" / "records" / "embedding.json").read_text()):
+        peak = f"{row['peak_over_matrix']:.2f}" if row.get("peak_over_matrix") else ""
+        lines.append(f"| {row['subject']} | {row['way']} | {row['times_ours']:.3g} | {peak} |")
+    return "\n".join(lines)
+
+
+def _records(folder: str) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted((ROOT / "studies" / "records" / folder).glob("*.json"))]
+
+
+def _mean(values: list[float]) -> str:
+    """Mean ± standard error of the mean."""
+    mean = f"{statistics.fmean(values):.2f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
+
+
+TABLES = {
+    "locality": locality_table,
+    "table2": table2,
+    "cifar10": cifar10_table,
+    "size": size_table,
+    "certificates": certificates_table,
+    "embedding": embedding_table,
+}
+
+
 def fill(text: str) -> str:
-    """The README with both tables written anew."""
-    for name, table in (("cifar10", cifar10_table()), ("size", size_table())):
+    """The README with all tables written anew."""
+    for name, table in ((name, make()) for name, make in TABLES.items()):
         marked = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = marked.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
     return text

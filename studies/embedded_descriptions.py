@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lcfs.architectures import convolutions
+from studies.records import read
 from theory.bounds import theorem2_mapping_bits
 from theory.codes import LayerStructure, Structure
 from theory.languages import lengths
@@ -107,9 +108,8 @@ def embedded(net: str, base_channels: int) -> Embedded:
 def trained(folder: Path) -> list[Trained]:
     """The nets of the run records in a folder."""
     found = []
-    for path in sorted(folder.glob("*.json")):
-        record = json.loads(path.read_text())
-        config, metrics = record["config"], record["summary"]["metrics"]
+    for record in read(folder):
+        config, metrics = record.config, record.metrics
         found.append(
             Trained(
                 config["architecture"],
