@@ -18,7 +18,7 @@ from studies.records import Record, record_of
 from studies.study import Cell
 
 ExecutorName = Literal["local", "slurm"]
-_NO_DIFFERENCE = ("data_dir", "device", "checkpoint_seconds")  # fields that do not change what a run learns
+_NO_DIFFERENCE = ("data_dir", "device", "checkpoint_seconds", "compact")  # they do not change what a run learns
 
 
 def cell_name(config: TrainConfig) -> str:
