@@ -1,18 +1,40 @@
-"""Draft docstring."""
+"""How good a bound can a net without BatchNorm have on CIFAR-10, if its description is all that it knows?
+
+Claim: a tied, quantized net (`lcfs.quantized`), every bit of which is written out in a prefix-free language, has a
+certificate below 55.97 %, the published figure for a prior that does not depend on data (8,260 bits, 32.2 % training
+errors, BatchNorm on batch statistics; its Occam–binomial bound would be 55.91 %). Here the net is a function of one
+image, and nothing in it is a statistic of a data set.
+
+How: train for cross-entropy plus the price of the bits with straight-through rounding (`level_training`), then move
+single levels where it pays (`level_search`). Image flips are not needed: the net gives a flipped image the same answer.
+
+What was chosen by looking: everything in `Config`, by the bound on the training set. It costs nothing beyond the bits
+of the architecture word, because the bound holds at once for every word of the code. What the word does not say, the
+form of block, normalization and front end, was settled in some 35 pilots on the same training images and is not billed;
+8 bits, enough to name one of 256 variants, would add 0.015 % to the bound. Test images played no part in any choice;
+`lcfs certify` counts their errors once, for the record.
+
+Item: the generalization bound of section 3 of the paper, made non-vacuous.
+Command: OMP_NUM_THREADS=1 python -m studies.tiny_certificate --data-dir DIR --out RUN, to be repeated after an
+interruption; then lcfs certify RUN -o FILE, or --certificate FILE --record FILE for both.
+Hardware, time: one thread of an AMD EPYC, 16 CPU minutes (8 to train, 8 to search).
+Expected: Occam–binomial bound 54.65 % at 5,301 bits and 35.58 % training errors; 36.91 % of the test images are wrong.
+That is the one run there is (n = 1, written down after it; other seeds and so a spread were not measured); before the
+search it stood at 56.01 %, above the published figure. Epochs 1 to 60 of the committed record ran before these files
+were given their present form; two of them, run again, agreed digit for digit.
+"""
 
 import argparse
 import json
-import math
 import platform
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from lcfs import data
 from lcfs.certificates import Certificate, certify
@@ -24,35 +46,32 @@ from lcfs.errors import InputError
 from lcfs.front_end import front_end
 from lcfs.quantized import Architecture, QuantizedNet
 from lcfs.runs import Run
+from studies.level_search import search_round, unrejected
+from studies.level_training import Schedule, train_epoch
 from theory.bounds import occam_binomial, test_set_bound
 
+COMMAND = "OMP_NUM_THREADS=1 python -m studies.tiny_certificate --data-dir DIR --out RUN"
 DELTA = 0.05
 _BATCH = 500
 
 
 @dataclass(frozen=True)
 class Config:
-    """One run. Same configuration, same machine: same net, also if it was interrupted."""
+    """One run. Same configuration, same machine: same net, also if it was interrupted.
+
+    Chosen from pilots by the bound on the training set. Nothing is owed for that: every net that any configuration
+    could have led to is a word of the same prefix-free code, and the bound holds for all its words at once.
+    """
 
     quantized: Architecture = field(default_factory=Architecture)
     data: str = "cifar10"
     data_dir: str | None = None
-    epochs: int = 60
-    batch_size: int = 128
-    learning_rate: float = 0.03
-    """Peak of Adam's learning rate, in levels; warmed up over 300 steps, then a cosine."""
-    bit_price: float = 4.5e-5
-    """Nats of cross-entropy that a bit of description may cost; one percent of error is worth some 700 bits."""
-    price_until: float = 0.3
-    """Part of the training over which the price rises from 0."""
-    hardening: tuple[float, float] = (0.2, 0.7)
-    """Parts of the training between which real weights turn into integers."""
-    bf16: bool = True
-    """Train with products in bfloat16; what is certified is computed in float64."""
+    training: Schedule = field(default_factory=Schedule)
+    search_rounds: int = 40
+    """Rounds of `studies.level_search` after the epochs."""
+    search_price: float = 5e-5
+    """Nats of cross-entropy that a bit may cost there."""
     seed: int = 0
-
-
-PRESETS = {"24-quinary": Config(bit_price=9e-5)}
 
 
 @dataclass(frozen=True)
@@ -76,83 +95,47 @@ def train(config: Config, path: Path) -> Outcome:
     dataset = data.load(config.data, folder=config.data_dir)
     torch.manual_seed(config.seed)
     net = QuantizedNet(config.quantized, dataset.image_shape[0], dataset.classes)
-    optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate, betas=(0.9, 0.999))
-    features = _features(dataset.train.images, torch.bfloat16 if config.bf16 else torch.float32)
-    first = _restore(run, net, optimizer)
-    for epoch in range(first, config.epochs):
+    optimizer = torch.optim.Adam(net.parameters(), lr=config.training.learning_rate, betas=(0.9, 0.999))
+    rejected = unrejected(net)
+    first = _restore(run, net, optimizer, rejected)
+    features = _features(dataset.train.images)
+    for step in range(first, config.training.epochs + config.search_rounds):
         begun = time.process_time()
-        loss, error = _train_epoch(config, epoch, net, optimizer, features, dataset.train.labels)
-        record = {"epoch": epoch + 1, "train/loss": loss, "train/error": error}
-        record |= {"bits": _bits(net, dataset.image_shape, dataset.classes), "cpu_seconds": time.process_time() - begun}
-        run.log(record)
-        run.save_checkpoint(
-            epoch + 1, {"epoch": epoch + 1, "model": net.state_dict(), "optimizer": optimizer.state_dict()}
-        )
-        print(json.dumps(record), flush=True)
+        line: dict[str, Any] = {"epoch": step + 1}
+        if step < config.training.epochs:
+            loss, error = train_epoch(
+                config.training, step, net, optimizer, features, dataset.train.labels, config.seed
+            )
+            line |= {"train/loss": loss, "train/error": error}
+        else:
+            line |= _search(config, step - config.training.epochs, net, features, dataset.train.labels, rejected)
+        line |= {"bits": _bits(net, dataset.image_shape, dataset.classes), "cpu_seconds": time.process_time() - begun}
+        run.log(line)
+        state = {"model": net.state_dict(), "optimizer": optimizer.state_dict(), "rejected": rejected}
+        run.save_checkpoint(step + 1, {"epoch": step + 1, **state})
+        print(json.dumps(line), flush=True)
     outcome = _outcome(net, dataset)
     run.write_summary({"status": "finished", "outcome": asdict(outcome), "metrics": {}, "tags": {}})
     return outcome
 
 
-def price_bits(net: QuantizedNet) -> Tensor:
-    """Bits of all tensors at the current frequencies of their levels, linear between neighbouring levels.
-
-    Of a level that occurs c times among n of A levels, −log2 (c + ½) / (n + A/2) bits: what the adaptive code charges
-    for one more. Differentiable in the latent weights.
-    """
-    total = torch.zeros(())
-    for name, tensor in net.specification.items():
-        bound, latent = tensor.bound, net.latent[name]
-        symbols = (latent.detach().round().clamp(-bound, bound) + bound).long()
-        counts = torch.bincount(symbols.flatten(), minlength=2 * bound + 1)
-        cost = -torch.log2((counts + 0.5) / (symbols.numel() + bound + 0.5))
-        below = latent.detach().floor().clamp(-bound, bound - 1)
-        above = (latent - below).clamp(0, 1)
-        i = (below + bound).long()
-        total = total + (cost[i] * (1 - above) + cost[i + 1] * above).sum()
-    return total
-
-
-def _train_epoch(
-    config: Config,
-    epoch: int,
-    net: QuantizedNet,
-    optimizer: torch.optim.Optimizer,
-    features: Tensor,
-    labels: Tensor,
-) -> tuple[float, float]:
-    """(mean cross-entropy in nats, error) of the net in training."""
-    steps = len(labels) // config.batch_size
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(config.seed * 100_003 + epoch))
-    batches = order[: steps * config.batch_size].view(steps, config.batch_size)
-    total, wrong = 0.0, 0
+def _search(
+    config: Config, number: int, net: QuantizedNet, features: Tensor, labels: Tensor, rejected: dict[str, Tensor]
+) -> dict[str, Any]:
+    """One round of discrete descent."""
     net.train()
-    for step, batch in enumerate(batches, start=epoch * steps):
-        progress = step / (config.epochs * steps)
-        rate = config.learning_rate * min(1, step / 300 + 0.05) * (1 + math.cos(math.pi * progress)) / 2
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        net.hardness = _ramp(progress, *config.hardening)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
-            logits = net.classify(features[batch])
-        loss = F.cross_entropy(logits.float(), labels[batch])
-        optimizer.zero_grad()
-        (loss + config.bit_price * _ramp(progress, 0, config.price_until) * price_bits(net)).backward()
-        optimizer.step()
-        net.clip()
-        total += loss.item()
-        wrong += int((logits.argmax(1) != labels[batch]).sum())
-    return total / steps, wrong / (steps * config.batch_size)
+    net.hardness = 0.0
+    net.settle()
+    done = search_round(net, features, labels, bit_price=config.search_price, number=number, rejected=rejected)
+    return {f"search/{name}": value for name, value in asdict(done).items()}
 
 
-def _ramp(x: float, start: float, stop: float) -> float:
-    """0 up to start, 1 from stop on, linear between."""
-    return min(max((x - start) / (stop - start), 0.0), 1.0) if stop > start else float(x >= stop)
+def _features(images: Tensor) -> Tensor:
+    """Features of all images: channels last, which the convolutions read fastest, and bfloat16, which halves them.
 
-
-def _features(images: Tensor, dtype: torch.dtype) -> Tensor:
-    """All features, channels last: what the convolutions read fastest."""
-    parts = [front_end(part).to(dtype, memory_format=torch.channels_last) for part in images.split(_BATCH)]
+    bfloat16 rounds what training sees, in the third digit; what is certified is computed from exact features.
+    """
+    parts = [front_end(part).to(torch.bfloat16, memory_format=torch.channels_last) for part in images.split(_BATCH)]
     return torch.cat(parts)
 
 
@@ -183,23 +166,24 @@ def _open(config: Config, path: Path) -> Run:
     return Run.open(path)
 
 
-def _restore(run: Run, net: QuantizedNet, optimizer: torch.optim.Optimizer) -> int:
-    """Epochs done so far; net and optimizer as they were then."""
+def _restore(run: Run, net: QuantizedNet, optimizer: torch.optim.Optimizer, rejected: dict[str, Tensor]) -> int:
+    """Epochs and rounds done so far; net, optimizer and rejected moves as they were then."""
     state = run.load_checkpoint()
     if state is None:
         return 0
     net.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
+    rejected.update(state["rejected"])
     return state["epoch"]
 
 
-def record(run: Run, certificate: Certificate, command: str) -> dict[str, Any]:
+def record(run: Run, certificate: Certificate) -> dict[str, Any]:
     """What is kept of a run beside its certificate: numbers, configuration, cost and machine."""
     c, epochs = certificate, run.metrics()
     config = json.loads((run.path / "config.json").read_text())
     config.pop("data_dir")
     return {
-        "command": command,
+        "command": COMMAND,
         "date": datetime.now(UTC).date().isoformat(),
         "hardware": {"cpu": _cpu(), "threads": torch.get_num_threads(), "torch": torch.__version__},
         "cpu_seconds": round(sum(epoch["cpu_seconds"] for epoch in epochs)),
@@ -224,23 +208,21 @@ def _cpu() -> str:
 
 
 def main() -> None:
-    """Train one preset, say what it comes to, and certify it if asked."""
+    """Train the net, say what it comes to, and certify it if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="run directory, new or to be continued")
     parser.add_argument("--data-dir", help="folder of CIFAR-10; by default as for lcfs train")
-    parser.add_argument("--preset", choices=PRESETS, default="24-quinary")
     parser.add_argument("--certificate", type=Path, help="certificate to write, as lcfs certify does")
     parser.add_argument("--record", type=Path, help="record to write beside the certificate")
     arguments = parser.parse_args()
-    outcome = train(replace(PRESETS[arguments.preset], data_dir=arguments.data_dir), arguments.out)
+    outcome = train(Config(data_dir=arguments.data_dir), arguments.out)
     print(f"{outcome.bits:,} bits, {outcome.train_errors:,} training errors: bound {outcome.bound:.4f}")
     if arguments.certificate:
         made = certify(arguments.out, data_dir=arguments.data_dir, delta=DELTA)
         made.write(arguments.certificate)
         print_certificate(arguments.certificate, made)
         if arguments.record:
-            command = f"python -m studies.tiny_certificate --preset {arguments.preset} --data-dir DIR --out RUN"
-            found = record(Run.open(arguments.out), made, command)
+            found = record(Run.open(arguments.out), made)
             write_text_atomically(json.dumps(found, indent=1) + "\n", arguments.record)
 
 

@@ -1,37 +1,46 @@
 """lcfs certify: from a trained net to a certificate."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from lcfs import data
 from lcfs.architectures import build
 from lcfs.certificates.certificate import Certificate, all_bounds
 from lcfs.certificates.coarsening import Coarsening, coarsen
-from lcfs.certificates.description import decode, encode
+from lcfs.certificates.description import Encoded, decode, encode, likely_structures
 from lcfs.certificates.evidence import Sample, count_errors
 from lcfs.certificates.predictors import Predictor, ten_thousandths
-from lcfs.certificates.structures import structures_of
+from lcfs.certificates.quantized_predictors import QuantizedPredictor
+from lcfs.certificates.quantized_runs import QuantizedRun
 from lcfs.checkpoints import load_state
 from lcfs.config import TrainConfig
 from lcfs.errors import InputError
 from lcfs.folding import fold_batchnorm
+from lcfs.quantized import Architecture, QuantizedNet
 from lcfs.runs import Run
+from theory import bounds
 
 AS_TRAINED = Coarsening()
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One candidate: how the net was coarsened, what its description comes to, and the bound."""
+    """One candidate: how the net was coarsened, what its description comes to, and the bound.
+
+    samples_needed: images that would make a vacuous bound better than guessing, inf if none would; 0 if it is not.
+    """
 
     how: Coarsening
     bits: int
     train_errors: int
     bound: float
+    samples_needed: float
 
 
 def certify(
@@ -46,20 +55,29 @@ def certify(
     """Encode the net of a run, decode it, count the errors of the *decoded* net, and bound its error.
 
     Args:
-        run: a run directory of `lcfs train`; its config.json names net and data.
+        run: a run directory of `lcfs train`, or of a quantized net; its config.json names net and data.
         checkpoint: a state dict of that net to take instead of the run's newest checkpoint.
         data_dir: folder of the data set, as for `lcfs.data.load`.
         delta: the bounds fail with at most this probability, in (0, 1).
-        candidates: ways of pruning and quantizing; the one with the least Occam–binomial bound is certified. All are
-            hypotheses of the same prefix-free code, so looking at several costs nothing.
-        on_attempt: called after each candidate.
+        candidates: ways of pruning and quantizing; the one with the least Occam–binomial bound is certified, or, where
+            all are vacuous, the one that lacks the fewest images. All are hypotheses of the same prefix-free code, so
+            looking at several costs nothing. A quantized net is taken as it is.
+        on_attempt: called after each of several candidates, whose errors are compared in float32.
 
     Raises:
         InputError: no such run, a checkpoint that is not of this net, BatchNorm without running statistics, data that
-            is not there, delta out of range.
+            is not there, delta out of range, a quantized net to be coarsened.
     """
-    config = Run.open(Path(run)).config()
-    path = Path(checkpoint) if checkpoint is not None else Run.open(Path(run)).newest_checkpoint()
+    opened = Run.open(Path(run))
+    path = Path(checkpoint) if checkpoint is not None else opened.newest_checkpoint()
+    if (quantized := QuantizedRun.open(opened.path)) is not None:
+        if tuple(candidates) != (AS_TRAINED,):
+            raise InputError(
+                f"{run} holds a quantized net, which is certified as it is: leave densities and values out"
+            )
+        dataset = data.load(quantized.data, folder=data_dir or quantized.data_dir)
+        return certify_levels(quantized.architecture, load_state(path), dataset, delta=delta, origin=str(path))
+    config = opened.config()
     dataset = data.load(config.data, folder=data_dir or config.data_dir, validation=config.validation, seed=config.seed)
     return certify_state(
         config, load_state(path), dataset, delta=delta, candidates=candidates, on_attempt=on_attempt, origin=str(path)
@@ -77,36 +95,78 @@ def certify_state(
     origin: str = "the state dict",
 ) -> Certificate:
     """The same for a state dict and a data set in memory; `config` says which net and which data they are."""
-    if not 0 < delta < 1:
-        raise InputError(f"delta must lie in (0, 1), got {delta:g}")
+    _check_delta(delta)
     predictor = _predictor(config, dataset)
     arrays = _folded(config, state, dataset, origin)
-    structures = structures_of(config.architecture, config.base_channels, dataset.image_shape)
-    found: list[tuple[Attempt, Certificate]] = []
-    for how in candidates:
-        encoded = encode(predictor, coarsen(arrays, how), structures)
-        decoded = decode(encoded.bits)
-        errors = count_errors(decoded.net, decoded, dataset.train)
-        values = all_bounds(errors, len(encoded.bits), len(dataset.train), delta)
-        attempt = Attempt(how, len(encoded.bits), errors, values["occam_binomial"])
-        if on_attempt:
-            on_attempt(attempt)
-        certificate = Certificate(
-            description=encoded.bits,
-            language=encoded.language,
-            language_bits=encoded.language_bits,
-            ledger=encoded.ledger,
-            train=Sample.of(dataset, "train", config.validation, config.seed),
-            train_errors=errors,
-            test=Sample.of(dataset, "test", config.validation, config.seed),
-            test_errors=count_errors(decoded.net, decoded, dataset.test),
-            delta=delta,
-            bounds=values,
-        )
-        found.append((attempt, certificate))
-    if not found:
+    ways = tuple(candidates)
+    if not ways:
         raise ValueError("certify needs at least one candidate")
-    return min(found, key=lambda pair: (pair[0].bound, pair[0].bits))[1]
+    encoded = [encode(predictor, coarsen(arrays, how), likely_structures(predictor)) for how in ways]
+    best = 0
+    if len(ways) > 1:
+        attempts = [_attempt(how, one, dataset, delta, on_attempt) for how, one in zip(ways, encoded, strict=True)]
+        best = min(range(len(ways)), key=lambda i: (attempts[i].samples_needed, attempts[i].bound, attempts[i].bits))
+    return _certificate(encoded[best], dataset, delta, config.validation, config.seed)
+
+
+def _attempt(
+    how: Coarsening,
+    encoded: Encoded,
+    dataset: data.Dataset,
+    delta: float,
+    on_attempt: Callable[[Attempt], None] | None,
+) -> Attempt:
+    """What a candidate comes to, its errors counted in float32."""
+    decoded = decode(encoded.bits)
+    errors = count_errors(decoded.net, decoded, dataset.train, torch.float32)
+    bits, images, level = len(encoded.bits), len(dataset.train), 1 - 1 / dataset.classes
+    bound = all_bounds(errors, bits, images, delta)["occam_binomial"]
+    needed = 0.0
+    if bound >= level:
+        needed = bounds.samples_needed(errors / images, bits, level, delta) if errors / images < level else math.inf
+    attempt = Attempt(how, bits, errors, bound, needed)
+    if on_attempt:
+        on_attempt(attempt)
+    return attempt
+
+
+def certify_levels(
+    architecture: Architecture,
+    state: dict[str, Tensor],
+    dataset: data.Dataset,
+    *,
+    delta: float = 0.05,
+    origin: str = "the state dict",
+) -> Certificate:
+    """The same for the state dict of a `QuantizedNet`, trained on all training images of the data set."""
+    _check_delta(delta)
+    net = QuantizedNet(architecture, dataset.image_shape[0], dataset.classes)
+    _load(net, state, origin, "this quantized net")
+    predictor = QuantizedPredictor(architecture, dataset.image_shape, dataset.classes)
+    return _certificate(encode(predictor, net.levels()), dataset, delta, validation=0, seed=0)
+
+
+def _check_delta(delta: float) -> None:
+    if not 0 < delta < 1:
+        raise InputError(f"delta must lie in (0, 1), got {delta:g}")
+
+
+def _certificate(encoded: Encoded, dataset: data.Dataset, delta: float, validation: int, seed: int) -> Certificate:
+    """What the decoded net achieves on the sample."""
+    decoded = decode(encoded.bits)
+    errors = count_errors(decoded.net, decoded, dataset.train)
+    return Certificate(
+        description=encoded.bits,
+        language=encoded.language,
+        language_bits=encoded.language_bits,
+        ledger=encoded.ledger,
+        train=Sample.of(dataset, "train", validation, seed),
+        train_errors=errors,
+        test=Sample.of(dataset, "test", validation, seed),
+        test_errors=count_errors(decoded.net, decoded, dataset.test),
+        delta=delta,
+        bounds=all_bounds(errors, len(encoded.bits), len(dataset.train), delta),
+    )
 
 
 def _predictor(config: TrainConfig, dataset: data.Dataset) -> Predictor:
@@ -131,9 +191,16 @@ def _folded(config: TrainConfig, state: dict[str, Tensor], dataset: data.Dataset
         classes=dataset.classes,
         kernel_size=config.kernel_size,
     )
+    _load(model, state, origin, f"this {config.architecture}")
+    return {name: tensor.float().numpy() for name, tensor in fold_batchnorm(model).state_dict().items()}
+
+
+def _load(model: nn.Module, state: dict[str, Tensor], origin: str, net: str) -> None:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{origin} is no checkpoint of this {config.architecture} ({reason}); check --run") from error
-    return {name: tensor.float().numpy() for name, tensor in fold_batchnorm(model).state_dict().items()}
+        raise InputError(f"{origin} is no checkpoint of {net} ({reason}); check --run") from error
+    for name, tensor in model.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{name} in {origin} holds infinite or NaN values, which have no description; retrain")

@@ -32,9 +32,19 @@ def print_certificate(path: Path, certificate: Certificate) -> None:
     held_out = bounds.test_set_bound(c.test_errors, test.images, c.delta)
     print(f"from the test set, whatever the net's description: {_percent(held_out)}")
     if c.bounds["occam_kl"] >= level:
-        needed = bounds.samples_needed(c.train_errors / train.images, c.bits, level, c.delta)
-        print(f"vacuous: guessing is wrong {_percent(level)} of the time; a description of this length and train error")
-        print(f"would need {needed:,} training images to say more ({needed / train.images:,.1f} times as many)")
+        _print_vacuous(c, level)
+
+
+def _print_vacuous(c: Certificate, level: float) -> None:
+    """What it would take to do better than guessing, whose error is `level`."""
+    error = c.train_errors / c.train.images
+    print(f"vacuous: guessing is wrong {_percent(level)} of the time; ", end="")
+    if error >= level:
+        print("on the training images the net does no better")
+        return
+    needed = bounds.samples_needed(error, c.bits, level, c.delta)
+    print("a description of this length and train error")
+    print(f"would need {needed:,} training images to say more ({needed / c.train.images:,.1f} times as many)")
 
 
 def _percent(value: float) -> str:

@@ -6,9 +6,8 @@ from pathlib import Path
 from lcfs import data
 from lcfs.certificates.certificate import Certificate, all_bounds
 from lcfs.certificates.container import Damaged
-from lcfs.certificates.description import Decoded, decode, encode
+from lcfs.certificates.description import Decoded, decode
 from lcfs.certificates.evidence import Sample, count_errors
-from lcfs.certificates.structures import structures_of
 
 _TOLERANCE = 1e-9  # the bounds' last bits may differ between machines' mathematical libraries
 
@@ -87,9 +86,7 @@ def _differences(claim: Certificate, decoded: Decoded, data_dir: str | Path | No
     wrong += _compare("test_errors", claim.test_errors, count_errors(decoded.net, decoded, dataset.test))
     wrong += _compare("language", claim.language, decoded.language)
     wrong += _compare("ledger", claim.ledger, decoded.ledger)
-    structures = structures_of(decoded.predictor.architecture, decoded.predictor.base_channels, decoded.image)
-    in_all = encode(decoded.predictor, decoded.arrays, structures).language_bits
-    wrong += _compare_numbers("bits in", claim.language_bits, in_all)
+    wrong += _compare_numbers("bits in", claim.language_bits, decoded.language_bits())
     found_bounds = all_bounds(errors, claim.bits, len(dataset.train), claim.delta)
     return wrong + _compare_numbers("bound", claim.bounds, found_bounds)
 

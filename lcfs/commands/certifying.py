@@ -54,7 +54,7 @@ def certify(arguments: list[str]) -> int:
         values = "all values" if how.value_bits is None else f"{how.value_bits} bits a value"
         print(
             f"density {how.density:g}, {values}: {attempt.bits:,} bits, {attempt.train_errors:,} training errors, "
-            f"bound {attempt.bound:.4f}",
+            f"bound {attempt.bound:.4f}{_lacking(attempt.samples_needed)}",
             flush=True,
         )
 
@@ -69,6 +69,15 @@ def certify(arguments: list[str]) -> int:
     found.write(output)
     print_certificate(output, found)
     return 0
+
+
+def _lacking(samples_needed: float) -> str:
+    """How far a candidate is from a bound that says something."""
+    if not samples_needed:
+        return ""
+    return (
+        ", vacuous at any size" if samples_needed == float("inf") else f", vacuous below {samples_needed:,.0f} images"
+    )
 
 
 def verify(arguments: list[str]) -> int:

@@ -93,12 +93,15 @@ def errors_of_the_torch_net(path: Path, certificate: Certificate) -> int:
     return int(wrong.sum())
 
 
-def test_the_least_bound_of_the_candidates_is_taken(run: Path) -> None:
+def test_of_vacuous_candidates_the_one_that_lacks_the_fewest_images_is_taken(run: Path) -> None:
     seen = []
-    candidates = [Coarsening(0.5, 2), Coarsening(), Coarsening(0.2, 1)]
+    candidates = [Coarsening(0.5, 2), Coarsening(), Coarsening(0.01, 0)]
     found = certify(run, candidates=candidates, on_attempt=seen.append)
     assert [attempt.how for attempt in seen] == candidates
-    assert found.bounds["occam_binomial"] == min(attempt.bound for attempt in seen)
+    best = min(seen, key=lambda attempt: attempt.samples_needed)
+    assert found.bits == best.bits
+    assert best.samples_needed == bounds.samples_needed(best.train_errors / 1437, best.bits, 0.9)
+    assert min(seen, key=lambda attempt: attempt.bits) is not best, "the shortest says nothing"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
