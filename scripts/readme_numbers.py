@@ -107,6 +107,17 @@ def certificates_table() -> str:
     return "\n".join(lines)
 
 
+def tiny_certificate() -> str:
+    """The end of a list item: what studies/records/tiny_certificate.json comes to."""
+    record = json.loads((ROOT / "studies" / "records" / "tiny_certificate.json").read_text())
+    bound = 100 * record["bounds"]["occam_binomial"]
+    return (
+        f"  its error is at most {bound:.2f} %, in {record['bits']:,} bits that anyone can decode and check\n"
+        f"  ({100 * record['test_error']:.1f} % on the test set; "
+        f"{record['cpu_seconds'] / 60:.0f} CPU minutes of training)."
+    )
+
+
 def embedding_table() -> str:
     """One row a way of benchmarks/records/embedding.json."""
     lines = ["| what | way | CPU time ÷ ours | peak memory ÷ matrix |", "|---|---|---|---|"]
@@ -129,6 +140,7 @@ def _mean(values: list[float]) -> str:
 TABLES = {
     "locality": locality_table,
     "table2": table2,
+    "tiny": tiny_certificate,
     "cifar10": cifar10_table,
     "size": size_table,
     "certificates": certificates_table,
