@@ -27,6 +27,8 @@ lint: venv
 
 bench: venv
 	$(BIN)/python -m benchmarks.size
+	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.embedding
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -24,7 +24,8 @@ def draw(folder: Path) -> None:
     found = json.loads((RECORDS / "learned_filters.json").read_text())
     images = np.load(RECORDS / "learned_filters.npz", allow_pickle=False)
     figure = plt.figure(figsize=(style.TEXT_WIDTH, 2.95))
-    banks, below = figure.subfigures(2, 1, height_ratios=(1.05, 1))
+    grid = figure.add_gridspec(2, 1, height_ratios=(1.05, 1))
+    banks, below = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
     for part, row in zip(np.atleast_1d(banks.subfigures(1, len(found))), found, strict=True):
         part.suptitle(_title(row), fontsize=8)
         for image, axis in zip(images[row["name"]].astype(float), part.subplots(_ROWS, _COLUMNS).flat, strict=False):

@@ -115,7 +115,8 @@ def main() -> None:
     if arguments.record:
         record: list[dict[str, Any]] = [asdict(row) for row, _ in found]
         write_text_atomically(json.dumps(record, indent=1) + "\n", arguments.record / "learned_filters.json")
-        np.savez_compressed(arguments.record / "learned_filters.npz", **{row.name: images for row, images in found})
+        shown: dict[str, Any] = {row.name: images for row, images in found}
+        np.savez_compressed(arguments.record / "learned_filters.npz", **shown)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Oracle: log2 C(n, s) by mpmath and exact integers. Round trip at every size. Snapshot: the bytes of the bulk coder."""
+"""Oracle: log2 C(n, s) by mpmath and exact integers. Round trip at every size. Snapshot: bytes of the bulk coder."""
 
 import hashlib
 import itertools
