@@ -29,6 +29,8 @@ bench: venv
 	$(BIN)/python -m benchmarks.size
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.embedding
+	$(BIN)/python -m benchmarks.update
+	$(BIN)/python -m benchmarks.sparse_inference
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

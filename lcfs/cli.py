@@ -6,7 +6,17 @@ Exit codes: 0 done, 1 the run or check failed, 2 bad input (one sentence on stan
 import os
 import sys
 
-from lcfs.commands import certifying, comparing, demonstrating, describing, setup, studying, training
+from lcfs.commands import (
+    certifying,
+    comparing,
+    demonstrating,
+    describing,
+    drawing,
+    exporting,
+    setup,
+    studying,
+    training,
+)
 from lcfs.commands.arguments import nearest
 from lcfs.errors import InputError
 
@@ -17,7 +27,9 @@ _COMMANDS = {
     "inspect": describing.inspect,
     "certify": certifying.certify,
     "verify": certifying.verify,
+    "export": exporting.export,
     "study": studying.study,
+    "figure": drawing.figure,
     "data": setup.data,
     "ui": comparing.ui,
     "sync": comparing.sync,

@@ -74,6 +74,8 @@ class TrainConfig:
     """bf16: autocast matmuls with fp32 weights and BatchNorm; auto is bf16 on cuda, fp32 on cpu."""
     checkpoint_seconds: float = 60.0
     """Least time between checkpoints, written at ends of epochs; 0 writes one every epoch."""
+    compact: bool = False
+    """Leave units that are dead for good out of the computation, from epoch to epoch; exact, not for resnet18."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -90,6 +92,8 @@ class TrainConfig:
                 raise InputError(f"optimizer.{name} must be finite and non-negative, got {value}")
         if not 0 <= self.optimizer.momentum < 1:
             raise InputError(f"optimizer.momentum must lie in [0, 1), got {self.optimizer.momentum}")
+        if self.compact and self.architecture == "resnet18":
+            raise InputError("compact removes units from a chain of layers, which resnet18 is not; leave compact out")
         if self.optimizer.name == "beta-lasso" and self.optimizer.weight_decay:
             raise InputError(
                 "optimizer.weight_decay belongs to sgd; beta-lasso has l1_conv and l1_fc instead: set it to 0"

@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lcfs import kernels
 from lcfs.architectures import replaces_convolution
 
-_CHUNK = 1 << 18  # elements: on a CPU the temporaries of a chunk stay in the cache instead of crossing memory
+_HALF = (torch.bfloat16, torch.float16)
 
 
 class BetaLasso(torch.optim.Optimizer):
@@ -22,8 +23,9 @@ class BetaLasso(torch.optim.Optimizer):
     bfloat16 or float16 are updated through float32 master copies, since the L1 step (ηλ = 2e-6) is below their spacing.
 
     Args:
-        params: parameters or groups; a group may set its own `lr`, `l1`, `beta`, `momentum`, `one_sided`.
-        lr: η ≥ 0.
+        params: parameters or groups; a group may set its own `lr`, `l1`, `beta`, `momentum`, `one_sided`,
+            `all_parameters`.
+        lr: η ≥ 0; a scalar tensor on the parameters' device lets a captured CUDA graph see it change.
         l1: λ ≥ 0 of Algorithm 1.
         beta: β ≥ 0; the threshold is βλ (50 in the paper).
         momentum: in [0, 1); 0 in the paper. v ← μv + (∇f + λ sign θ), θ ← θ − ηv, then the threshold.
@@ -38,7 +40,7 @@ class BetaLasso(torch.optim.Optimizer):
     def __init__(
         self,
         params: Iterable[Any],
-        lr: float,
+        lr: float | Tensor,
         *,
         l1: float,
         beta: float = 50.0,
@@ -46,11 +48,17 @@ class BetaLasso(torch.optim.Optimizer):
         one_sided: bool = False,
         all_parameters: bool = False,
     ) -> None:
-        defaults = {"lr": lr, "l1": l1, "beta": beta, "momentum": momentum, "one_sided": one_sided}
-        self.all_parameters = all_parameters
-        super().__init__(params, defaults)
+        defaults = {"lr": lr, "l1": l1, "beta": beta, "momentum": momentum}
+        super().__init__(params, defaults | {"one_sided": one_sided, "all_parameters": all_parameters})
+        self._nonzeros: dict[Tensor, Tensor] = {}
         for group in self.param_groups:
             _check(group)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._nonzeros = {}  # counts of other weights
+        for group in self.param_groups:  # as saved before it was an option of the group
+            group.setdefault("all_parameters", self.defaults["all_parameters"])
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -65,24 +73,41 @@ class BetaLasso(torch.optim.Optimizer):
                     self._update(parameter, parameter.grad, group)
         return loss
 
+    def nonzeros(self) -> dict[Tensor, Tensor]:
+        """Non-zero entries of each parameter after the last step: int64 `[]` on its device, so nothing has to wait.
+
+        The fused forms of the update have counted them already; otherwise they are counted now. Of a sharded
+        parameter, the entries of this process; in half precision, those of the float32 master copy.
+        """
+        counts = {}
+        for parameter in (parameter for group in self.param_groups for parameter in group["params"]):
+            count = self._nonzeros.get(parameter)
+            if count is None:
+                count = _local(self.state.get(parameter, {}).get("master", parameter.detach())).count_nonzero()
+            counts[parameter] = count
+        return counts
+
     def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         if gradient.is_sparse:
             raise RuntimeError("BetaLasso does not take sparse gradients; use a dense embedding")
-        l1 = group["l1"] if self.all_parameters or parameter.ndim >= 2 else 0.0
+        l1 = group["l1"] if group["all_parameters"] or parameter.ndim >= 2 else 0.0
+        rule = kernels.Rule.of(group["lr"], l1, group["beta"], group["momentum"], group["one_sided"])
         state = self.state[parameter]
-        target = parameter
-        if parameter.dtype in (torch.bfloat16, torch.float16):
+        target, copy = parameter, None
+        if parameter.dtype in _HALF:
             if "master" not in state:
                 state["master"] = parameter.float()
-            target, gradient = state["master"], gradient.float()
+            target, copy = state["master"], parameter
         velocity = None
-        if group["momentum"]:
+        if rule.momentum:
             if "velocity" not in state:
                 state["velocity"] = torch.zeros_like(target)
             velocity = state["velocity"]
-        beta_lasso_(target, gradient, group["lr"], l1, group["beta"], group["momentum"], velocity, group["one_sided"])
-        if target is not parameter:
-            parameter.copy_(target)
+        count = kernels.update_(rule, *map(_local, (target, gradient, velocity, copy)))
+        if count is None:
+            self._nonzeros.pop(parameter, None)
+        else:
+            self._nonzeros[parameter] = count
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's, but master copies stay float32 (torch casts state to the dtype of its parameter)."""
@@ -90,49 +115,14 @@ class BetaLasso(torch.optim.Optimizer):
         saved = [index for group in state_dict["param_groups"] for index in group["params"]]
         own = [parameter for group in self.param_groups for parameter in group["params"]]
         for index, parameter in zip(saved, own, strict=True):
-            if parameter.dtype in (torch.bfloat16, torch.float16):
+            if parameter.dtype in _HALF:
                 for key, value in state_dict["state"].get(index, {}).items():
                     self.state[parameter][key] = value.to(device=parameter.device, dtype=torch.float32, copy=True)
 
 
-def beta_lasso_(
-    theta: Tensor,
-    gradient: Tensor,
-    lr: float,
-    l1: float,
-    beta: float,
-    momentum: float = 0.0,
-    velocity: Tensor | None = None,
-    one_sided: bool = False,
-) -> None:
-    """Algorithm 1 in place on one tensor of any shape; NaN stays NaN rather than being thresholded away."""
-    if theta.device.type == "cpu" and theta.is_contiguous() and theta.numel() > _CHUNK:
-        thetas, gradients = theta.view(-1).split(_CHUNK), gradient.reshape(-1).split(_CHUNK)
-        velocities = [None] * len(thetas) if velocity is None else velocity.view(-1).split(_CHUNK)
-        for part, slope, speed in zip(thetas, gradients, velocities, strict=True):
-            _update_(part, slope, lr, l1, beta, momentum, speed, one_sided)
-    else:
-        _update_(theta, gradient, lr, l1, beta, momentum, velocity, one_sided)
-
-
-def _update_(
-    theta: Tensor,
-    gradient: Tensor,
-    lr: float,
-    l1: float,
-    beta: float,
-    momentum: float,
-    velocity: Tensor | None,
-    one_sided: bool,
-) -> None:
-    direction = gradient if l1 == 0 else theta.sign().mul_(l1).add_(gradient)
-    if velocity is not None:
-        direction = velocity.mul_(momentum).add_(direction)
-    theta.sub_(
-        direction.mul(lr)
-    )  # not add_(alpha=−lr), which fuses and then rounds otherwise than Algorithm 1 as written
-    if l1 > 0 and (beta > 0 or one_sided):
-        theta.masked_fill_((theta if one_sided else theta.abs()) < beta * l1, 0.0)
+def _local(tensor: Any) -> Any:
+    """The part of a sharded tensor (DTensor) that this process holds, in the same memory: all an update needs."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
 
 
 def parameter_groups(model: nn.Module, *, l1_conv: float, l1_fc: float) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from lcfs import analysis, augment, data, optim
 from lcfs.architectures import build
+from lcfs.compaction import Compacted, compact
 from lcfs.config import TrainConfig
 from lcfs.errors import InputError
 from lcfs.results import Result, evaluate, measure, named_weights, summary
@@ -87,8 +88,9 @@ def train(
     started, first = time.monotonic(), session.epoch
     while session.epoch < config.epochs:
         begun = time.monotonic()
+        small = compact(session.model, session.optimizer) if config.compact else None
         try:
-            loss, accuracy = _train_epoch(session, augmentation)
+            loss, accuracy = _train_epoch(session, augmentation, small)
         except Diverged as error:
             run.write_summary({"status": "diverged", "metrics": {}, "tags": {"reason": str(error)}})
             raise
@@ -97,6 +99,8 @@ def train(
         record = {"epoch": session.epoch, "time": time.time(), "train/loss": loss, "train/accuracy": accuracy}
         record |= {"train/lr": session.optimizer.param_groups[0]["lr"], "train/seconds": time.monotonic() - begun}
         record |= {f"sparsity/{name}": count for name, count in nonzeros.items()}
+        if small is not None:
+            record |= {f"units/{name}": count for name, count in small.units().items()}
         if len(session.dataset.validation):
             error, validation_loss = evaluate(session.model, session.dataset, "validation", permutation)
             record |= {"validation/accuracy": 1 - error, "validation/loss": validation_loss}
@@ -151,26 +155,37 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     )
 
 
-def _train_epoch(session: _Session, augmentation: augment.Augment) -> tuple[float, float]:
-    """One pass in random order over whole batches; returns mean loss in nats and accuracy on augmented images."""
+def _train_epoch(
+    session: _Session, augmentation: augment.Augment, small: Compacted | None = None
+) -> tuple[float, float]:
+    """One pass in random order over whole batches; returns mean loss in nats and accuracy on augmented images.
+
+    With `small`, the session's net without its dead units, that is trained and then written back.
+    """
     config, train_set = session.config, session.dataset.train
-    session.model.train()
+    model, optimizer = session.model, session.optimizer
+    if small is not None and small.optimizer is not None:
+        model, optimizer = small.model, small.optimizer
+    rates = [
+        cosine(config.optimizer.lr, session.epoch * session.steps + step, config.epochs * session.steps)
+        for step in range(session.steps)
+    ]
+    model.train()
     order = torch.randperm(len(train_set), generator=session.generator, device=session.device)
     total_loss = torch.zeros((), dtype=torch.float64, device=session.device)
     right = torch.zeros((), dtype=torch.int64, device=session.device)
     batches = order[: session.steps * config.batch_size].split(config.batch_size)
     seen = sum(len(batch) for batch in batches)
     for step, batch in enumerate(batches):
-        done = session.epoch * session.steps + step
-        for group in session.optimizer.param_groups:
-            group["lr"] = cosine(config.optimizer.lr, done, config.epochs * session.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rates[step]
         x, y = augmentation(train_set.images[batch], session.generator), train_set.labels[batch]
         with torch.autocast(session.device.type, torch.bfloat16, enabled=_bf16(session)):
-            logits = session.model(x)
+            logits = model(x)
         loss = F.cross_entropy(logits.float(), y)
-        session.optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        session.optimizer.step()
+        optimizer.step()
         total_loss += loss.detach() * len(y)
         right += (logits.argmax(1) == y).sum()
         if (session.device.type == "cpu" or step % _LOSS_CHECK == 0 or step == session.steps - 1) and not math.isfinite(
@@ -180,6 +195,8 @@ def _train_epoch(session: _Session, augmentation: augment.Augment) -> tuple[floa
                 f"the loss is not finite in epoch {session.epoch + 1}, step {step + 1}; lower --optimizer.lr "
                 f"(now {config.optimizer.lr:g}); the last checkpoint is from before"
             )
+    if small is not None:
+        small.expand(rates)
     return total_loss.item() / seen, right.item() / seen
 
 

@@ -26,7 +26,9 @@ def draw(folder: Path) -> None:
     figure = plt.figure(figsize=(style.TEXT_WIDTH, 2.95))
     grid = figure.add_gridspec(2, 1, height_ratios=(1.05, 1))
     banks, below = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
-    for part, row in zip(np.atleast_1d(banks.subfigures(1, len(found))), found, strict=True):
+    columns = banks.add_gridspec(1, len(found))
+    for column, row in enumerate(found):
+        part = banks.add_subfigure(columns[column])
         part.suptitle(_title(row), fontsize=8)
         for image, axis in zip(images[row["name"]].astype(float), part.subplots(_ROWS, _COLUMNS).flat, strict=False):
             axis.imshow(image, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")

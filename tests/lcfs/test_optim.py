@@ -5,12 +5,13 @@ import math
 
 import pytest
 import torch
+import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import lcfs
-from lcfs import optim
+from lcfs.kernels import compiled, plain
 from lcfs.optim import BetaLasso
 
 
@@ -50,7 +51,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     theta, gradient = torch.randn(2, 100, 33)
     whole, parts = parameter(theta, gradient), parameter(theta, gradient)
     BetaLasso([whole], 0.1, l1=0.01, momentum=0.5).step()
-    monkeypatch.setattr(optim, "_CHUNK", 64)
+    monkeypatch.setattr(plain, "CHUNK", 64)
     BetaLasso([parts], 0.1, l1=0.01, momentum=0.5).step()
     assert torch.equal(whole, parts)
     assert (whole == 0).any()
@@ -124,6 +125,67 @@ def test_state_dict_round_trip_continues_bit_for_bit() -> None:
         first.step()
         second.step()
     assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("size", [12, compiled.WORTH_COMPILING])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nonzeros_are_those_after_the_last_step(size: int, dtype: torch.dtype) -> None:
+    p = parameter(torch.randn(2, size // 2).to(dtype), torch.zeros(2, size // 2, dtype=dtype))
+    never = nn.Parameter(torch.eye(3))
+    optimizer = BetaLasso([p, never], 0.1, l1=0.01)
+    for _ in range(2):
+        optimizer.step()
+        optimizer.param_groups[0]["l1"] *= 2
+    counts = optimizer.nonzeros()
+    assert counts[p] == p.count_nonzero() < p.numel()
+    assert counts[never] == 3
+    other = BetaLasso([nn.Parameter(torch.ones_like(p)), never], 0.1, l1=0.01)
+    other.load_state_dict(optimizer.state_dict())
+    assert other.nonzeros().keys() == set(other.param_groups[0]["params"])
+
+
+def test_a_learning_rate_may_be_a_tensor() -> None:
+    theta, gradient = torch.randn(2, 5, 7)
+    a, b = parameter(theta, gradient), parameter(theta, gradient)
+    rate = torch.tensor(0.0)
+    held = BetaLasso([a], rate, l1=0.01)
+    rate.fill_(0.1)  # as a captured graph sees it change
+    held.step()
+    BetaLasso([b], 0.1, l1=0.01).step()
+    assert torch.equal(a, b)
+
+
+def test_copies_and_old_checkpoints_keep_every_option() -> None:
+    p = parameter(torch.full((4,), 1e-9), torch.zeros(4))
+    original = BetaLasso([p], 0.1, l1=0.1, all_parameters=True)
+    old = original.state_dict()
+    del old["param_groups"][0]["all_parameters"]  # as written before it was an option of a group
+    restored = BetaLasso([p], 0.1, l1=0.1, all_parameters=True)
+    restored.load_state_dict(old)
+    for optimizer in (copy.deepcopy(original), restored):
+        optimizer.param_groups[0]["params"][0].grad = torch.zeros(4)
+        optimizer.step()
+        assert not optimizer.param_groups[0]["params"][0].any()
+
+
+def test_a_sharded_parameter_is_updated_where_it_lies() -> None:
+    """One process holds the only shard; a DTensor has no memory of its own that a pointer could name."""
+    from torch.distributed.tensor import Shard, distribute_tensor, init_device_mesh
+
+    theta, gradient = torch.randn(2, 2, compiled.WORTH_COMPILING)
+    expected = parameter(theta, gradient)
+    BetaLasso([expected], 0.1, l1=0.01, momentum=0.5).step()
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        mesh = init_device_mesh("cpu", (1,))
+        p = nn.Parameter(distribute_tensor(theta.clone(), mesh, [Shard(0)]))
+        p.grad = distribute_tensor(gradient.clone(), mesh, [Shard(0)])
+        optimizer = BetaLasso([p], 0.1, l1=0.01, momentum=0.5)
+        optimizer.step()
+        assert torch.equal(p.to_local(), expected)
+        assert optimizer.nonzeros()[p] == expected.count_nonzero()
+    finally:
+        dist.destroy_process_group()
 
 
 def test_under_bf16_autocast_and_a_gradient_scaler() -> None:

@@ -1,0 +1,303 @@
+"""Algebra: an exported net computes what its model does. Round trip: a file gives the same net back. Negative controls:
+files that were tampered with are refused before anything is computed from them."""
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import lcfs
+from lcfs import augment, cli, data, exporting
+from lcfs.compaction.chain import chain
+from lcfs.config import OptimizerConfig, TrainConfig
+from lcfs.errors import InputError
+from lcfs.exporting import ExportedNet, csr, files, load, save, simplify
+from lcfs.exporting.csr import BLOCK, CsrLinear, csr_is_faster, csr_of
+from lcfs.exporting.net import lower
+from lcfs.layers import LocallyConnected2d
+from lcfs.training import train
+
+IMAGE = (3, 8, 10)
+NETS = ("s-fc", "s-local", "s-conv", "d-fc", "d-local", "d-conv", "3-fc")
+
+
+def net_of(name: str, *, density: float = 1.0, dead: bool = True, base_channels: int = 4) -> nn.Module:
+    """A net far from its start, with some units without incoming and some without outgoing weights, constants of both
+    signs among them."""
+    torch.manual_seed(1)
+    net = lcfs.build(name, base_channels=base_channels, image=IMAGE, classes=5, dropout=0.1).eval()
+    with torch.no_grad():
+        for stage in chain(net):
+            stage.layer.weight *= torch.rand_like(stage.layer.weight) < density
+        for stage, after in pairwise(chain(net)):
+            assert stage.norm is not None
+            assert stage.norm.running_mean is not None
+            assert stage.norm.running_var is not None
+            stage.norm.running_mean.uniform_(-0.3, 0.3)
+            stage.norm.running_var.uniform_(0.1, 1)
+            stage.norm.bias.uniform_(-1, 1)
+            if dead:
+                stage.layer.weight.movedim(stage.dims[0], 0)[1:3] = 0
+                each = after.layer.in_features // stage.channels if isinstance(after.layer, nn.Linear) else 1
+                after.layer.weight.movedim(after.dims[1], 0)[3 * each : 4 * each] = 0
+    return net
+
+
+@pytest.fixture
+def always_csr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sparse layers are used however small they are, as those of these tests."""
+    monkeypatch.setattr(csr, "LEAST_WEIGHTS", 1)
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    return ((found - expected).abs().max() / expected.abs().max()).item()
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_simplify_keeps_the_function_with_fewer_units(name: str) -> None:
+    net = net_of(name).double()
+    small = simplify(net)
+    x = torch.randn(6, *IMAGE, dtype=torch.float64)
+    torch.testing.assert_close(small(x), net(x), rtol=1e-9, atol=1e-9)
+    before, after = ([stage.channels for stage in chain(n)] for n in (net, small))
+    # At least the unread unit goes everywhere; constants too unless the next layer pads or its units differ.
+    assert all(a < b for a, b in zip(after[:-1], before[:-1], strict=True))
+    if name in ("s-fc", "d-fc", "3-fc"):
+        assert [b - a for a, b in zip(after, before, strict=True)] == [3] * (len(before) - 1) + [0]
+    assert simplify(net_of(name, dead=False)).state_dict().keys() == small.state_dict().keys()
+
+
+def test_a_constant_before_the_last_layer_goes_into_its_bias() -> None:
+    net = net_of("s-fc", dead=False).double()
+    with torch.no_grad():
+        net.fc1.weight[7] = 0
+        net.norm_fc1.bias[7] = 2.0
+        net.norm_fc1.running_mean[7] = 0
+    small = simplify(net)
+    assert small.fc1.out_features == net.fc1.out_features - 1
+    torch.testing.assert_close(small.fc2.bias, net.fc2.bias + 2 * net.fc2.weight[:, 7], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("density", [0.05, 1.0])
+@pytest.mark.usefixtures("always_csr")
+def test_lowered_saved_and_loaded(name: str, density: float, tmp_path: Path) -> None:
+    model = net_of(name, density=density)
+    net = lower(model, IMAGE)
+    assert any(spec.kind == "csr" for spec in net.spec.layers) is (density < 1)
+    save(net, tmp_path / "net.safetensors")
+    again = load(tmp_path / "net.safetensors")
+    assert again.spec == net.spec
+    assert all(torch.equal(t, net.state_dict()[name]) for name, t in again.state_dict().items())
+    for batch in (1, 5):
+        x = torch.randn(batch, *IMAGE)
+        assert relative(net(x), model(x)) < 1e-5  # float32, two orders of summation
+        assert relative(again(x), net(x)) < 1e-6  # where tensors lie in memory may change the order of a sum
+    save(again, tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "net.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("shape", [(7, 50), (30, 2 * BLOCK + 17), (3, BLOCK)])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_csr_of_a_linear_layer(shape: tuple[int, int], batch: int) -> None:
+    layer = nn.Linear(shape[1], shape[0]).requires_grad_(False)
+    layer.weight *= torch.rand_like(layer.weight) < 0.03
+    layer.weight[2] = 0
+    made = csr_of(layer)
+    made.check()
+    x = torch.randn(batch, shape[1])
+    torch.testing.assert_close(made(x), layer(x), rtol=1e-4, atol=1e-5)  # some hundred float32 terms
+    assert len(made.values) == layer.weight.count_nonzero()
+
+
+@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 1), (1, 2)])
+def test_csr_of_a_local_layer(stride: int, padding: int) -> None:
+    layer = LocallyConnected2d(2, 3, (6, 5), 3, stride=stride, padding=padding).requires_grad_(False)
+    layer.weight *= torch.rand_like(layer.weight) < 0.5
+    x = torch.randn(4, 2, 6, 5)
+    torch.testing.assert_close(csr_of(layer)(x.flatten(1)), layer(x).flatten(1), rtol=1e-4, atol=1e-5)
+
+
+def test_csr_is_used_where_it_is_faster_only() -> None:
+    layer = nn.Linear(200, 100).requires_grad_(False)
+    assert not csr_is_faster(layer), "dense"
+    layer.weight[:88] = 0
+    assert csr_is_faster(layer)
+    small = nn.Linear(20, 10).requires_grad_(False)
+    small.weight.zero_()
+    assert not csr_is_faster(small)
+    assert not csr_is_faster(nn.Conv2d(3, 3, 3))
+
+
+def _description(change: Callable[[dict], Any]) -> Callable[[dict, dict], None]:
+    def changed(description: dict, tensors: dict) -> None:
+        change(description)
+
+    return changed
+
+
+def _tensor(name: str, change: Callable[[Tensor], Any]) -> Callable[[dict, dict], None]:
+    def changed(description: dict, tensors: dict) -> None:
+        made = change(tensors[name])
+        if isinstance(made, Tensor) and made is not tensors[name]:
+            tensors[name] = made
+
+    return changed
+
+
+TAMPERED: dict[str, Callable[[dict, dict], Any]] = {
+    "a column out of range": _tensor("conv1.columns", lambda t: t[3].fill_(10_000)),
+    "a negative column": _tensor("conv1.columns", lambda t: t[3].fill_(-1)),
+    "columns in disorder": _tensor("conv1.columns", lambda t: t.flip(0)),
+    "a start before the beginning": _tensor("conv1.starts", lambda t: t[0].fill_(-5)),
+    "a start in the middle out of range": _tensor("conv1.starts", lambda t: t[5].fill_(1 << 30)),
+    "starts that fall": _tensor("conv1.starts", lambda t: t[5].fill_(0)),
+    "fewer entries than starts": _tensor("conv1.starts", lambda t: t[-1].sub_(1)),
+    "another shape": _tensor("conv1.bias", lambda t: t[1:].contiguous()),
+    "another type": _tensor("conv1.bias", lambda t: t.double()),
+    "64-bit indices": _tensor("conv1.columns", lambda t: t.long()),
+    "a tensor too few": lambda d, t: t.pop("fc1.bias"),
+    "a tensor too many": lambda d, t: t.update(extra=torch.zeros(1)),
+    "an unknown kind": _description(lambda d: d["layers"][0].update(kind="python")),
+    "a layer named like a method": _description(lambda d: d["layers"][0].update(name="forward")),
+    "a name with a dot": _description(lambda d: d["layers"][0].update(name="conv1.weight")),
+    "a name that is a list": _description(lambda d: d["layers"][0].update(name=["conv1"])),
+    "a kind that is a list": _description(lambda d: d["layers"][0].update(kind=["csr"])),
+    "a huge size": _description(lambda d: d["layers"][0].update(outputs=1 << 62)),
+    "a true size": _description(lambda d: d["layers"][0].update(outputs=True)),
+    "a fractional size": _description(lambda d: d["layers"][0].update(outputs=4.0)),
+    "layers that do not fit": _description(lambda d: d["layers"].pop(1)),
+    "no layers": _description(lambda d: d["layers"].clear()),
+    "an unknown field": _description(lambda d: d["layers"][0].update(code="import os")),
+    "an image without sides": _description(lambda d: d.update(image=[3])),
+    "statistics that are text": _description(lambda d: d.update(mean=["a", "b", "c"])),
+    "no data": _description(lambda d: d.pop("data")),
+    "a permutation that is not there": _description(lambda d: d.update(permuted=True)),
+    "a stride of zero": _description(lambda d: d["layers"][0].update(kind="conv", stride=0)),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+@pytest.mark.usefixtures("always_csr")
+def test_files_that_were_tampered_with_are_refused(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    save(lower(net_of("s-fc", density=0.05), IMAGE), path)
+    with safe_open(path, "pt") as opened:
+        metadata = opened.metadata()
+        tensors = {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118
+    whole = json.loads(metadata["lcfs"])
+    description = whole["net"]
+    assert description["layers"][0]["kind"] == "csr"
+    TAMPERED[how](description, tensors)
+    save_file(tensors, path, {"lcfs": json.dumps(whole)})
+    with pytest.raises(InputError, match="no valid exported net"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "damaged"),
+        (b"\x80\x04cos\nsystem\n(S'true'\ntR.", "damaged"),
+        (b"\xff" * 8 + b"{}", "damaged"),
+    ],
+)
+def test_other_files_are_refused(content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        load(tmp_path / "x.safetensors")
+
+
+def test_files_of_others(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(2)}, tmp_path / "a.safetensors")
+    with pytest.raises(InputError, match="no net that lcfs export wrote"):
+        load(tmp_path / "a.safetensors")
+    for description in ("[" * 100_000, "", "null", '{"format": "lcfs exported net 2", "net": {}}'):
+        save_file({"a": torch.zeros(2)}, tmp_path / "b.safetensors", {"lcfs": description})
+        with pytest.raises(InputError, match="no valid exported net"):
+            load(tmp_path / "b.safetensors")
+    with pytest.raises(InputError, match="not there"):
+        load(tmp_path / "c.safetensors")
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(list(arguments))
+    captured = capsys.readouterr()
+    return int(stop.value.code or 0), captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "run"
+    optimizer = OptimizerConfig("beta-lasso", l1_conv=2e-2, l1_fc=1e-3, beta=5.0)
+    train(TrainConfig("s-fc", 4, epochs=4, batch_size=128, permute_pixels=True, optimizer=optimizer), path)
+    return path
+
+
+@pytest.mark.usefixtures("always_csr")
+def test_export_of_a_run(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "net.safetensors"
+    code, out, _ = call(capsys, "export", str(run), "-o", str(file))
+    assert code == 0
+    assert "difference" in out
+    net, dataset = load(file), data.load("digits")
+    assert net.spec.data == "digits"
+    config = exporting.runs.Run.open(run).config()
+    model = lcfs.build("s-fc", base_channels=4, image=(1, 8, 8)).eval()
+    model.load_state_dict(lcfs.load_state(exporting.runs.Run.open(run).newest_checkpoint()))
+    permutation = data.pixel_permutation(config.seed, (1, 8, 8))
+    images = dataset.test.images
+    logits = model(augment.normalize(images, dataset.mean, dataset.std, permutation))
+    assert (net.classify(images) == logits.argmax(1)).float().mean() > 0.99  # ties of rounding
+    assert relative(net(augment.normalize(images, dataset.mean, dataset.std, permutation)), logits) < 1e-5
+    assert net.stored_bytes() < 0.75 * 4 * lcfs.count_weights(model)
+
+
+def test_onnx_needs_packages_or_is_written_by_torch(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exporter itself is torch's and replaced here; what is tested is that it gets a dense net."""
+    monkeypatch.setattr(files.importlib.util, "find_spec", lambda name: None)
+    code, _, err = call(capsys, "export", str(run), "-o", str(tmp_path / "net.onnx"))
+    assert code == 2
+    assert "pip install onnx onnxscript" in err
+    assert not (tmp_path / "net.onnx").exists()
+    given: list[ExportedNet] = []
+
+    def exporter(net: ExportedNet, *_: Any, **__: Any) -> SimpleNamespace:
+        given.append(net)
+        return SimpleNamespace(model_proto=SimpleNamespace(SerializeToString=lambda: b"onnx"))
+
+    monkeypatch.setattr(files.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(torch.onnx, "export", exporter)
+    code, _, _ = call(capsys, "export", str(run), "-o", str(tmp_path / "net.onnx"))
+    assert code == 0
+    assert (tmp_path / "net.onnx").read_bytes() == b"onnx"
+    assert not any(isinstance(module, CsrLinear) for module in given[0].modules())
+
+
+def test_bad_input_is_one_sentence(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(lcfs.build("s-conv", base_channels=1, image=(1, 8, 8)).state_dict(), tmp_path / "other.pt")
+    for arguments, words in (
+        ((str(run), "-o", str(tmp_path / "net.pt")), ".safetensors"),
+        (("/nonexistent", "-o", str(tmp_path / "net.safetensors")), "config.json"),
+        ((str(run), "-o", "/nonexistent/net.safetensors"), "/nonexistent"),
+        (
+            (str(run), "-o", str(tmp_path / "n.safetensors"), "--checkpoint", str(tmp_path / "other.pt")),
+            "no checkpoint",
+        ),
+    ):
+        code, _, err = call(capsys, "export", *arguments)
+        assert (code, err.count("\n")) == (2, 1)
+        assert words in err
+    with pytest.raises(InputError, match="ResNet18"):
+        lower(lcfs.build("resnet18", base_channels=2), (3, 32, 32))
