@@ -183,6 +183,12 @@ def image_shape(name: str) -> tuple[int, int, int]:
     return (1, 8, 8) if name == "digits" else (3, 32, 32)
 
 
+def normalization(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(mean, std) of each channel of the training images, pixels in [0, 1]. Raises InputError for an unknown name."""
+    _check_name(name)
+    return _MEAN[name], _STD[name]
+
+
 def pixel_permutation(seed: int, image: tuple[int, int, int]) -> Int64[Tensor, " pixels"]:
     """One fixed permutation of the height × width pixels of an image (channels, height, width), the same on every
     machine. Raises InputError for a seed outside 0…2³² − 1."""

@@ -68,11 +68,12 @@ def export(run: str | Path, output: str | Path, *, checkpoint: str | Path | None
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} is no checkpoint of the net of {run} ({reason}); name another") from error
+    mean, std = data.normalization(config.data)
     net = lower(
         model,
         image,
-        mean=data._MEAN[config.data],
-        std=data._STD[config.data],
+        mean=mean,
+        std=std,
         data=config.data,
         permutation=data.pixel_permutation(config.seed, image) if config.permute_pixels else None,
         sparse=output.suffix == ".safetensors",
