@@ -118,6 +118,29 @@ def tiny_certificate() -> str:
     )
 
 
+def update_table() -> str:
+    """One row a form and number of threads of benchmarks/records/update.json."""
+    lines = ["| form | threads | wall time ÷ SGD | CPU time ÷ SGD |", "|---|---|---|---|"]
+    for row in json.loads((ROOT / "benchmarks" / "records" / "update.json").read_text()):
+        if row["form"].startswith("β-LASSO"):
+            lines.append(
+                f"| {row['form']} | {row['threads']} | {row['wall_times_sgd']:.3g} | {row['cpu_times_sgd']:.3g} |"
+            )
+    return "\n".join(lines)
+
+
+def sparse_table() -> str:
+    """One row a net and batch of benchmarks/records/sparse_inference.json."""
+    lines = ["| net | batch | times faster than dense | largest relative difference |", "|---|---|---|---|"]
+    for row in json.loads((ROOT / "benchmarks" / "records" / "sparse_inference.json").read_text()):
+        if "net" in row:
+            lines.append(
+                f"| {row['net']} | {row['batch']} | {row['times_faster_than_dense']:.1f} "
+                f"| {row['largest_relative_difference']:.0e} |"
+            )
+    return "\n".join(lines)
+
+
 def embedding_table() -> str:
     """One row a way of benchmarks/records/embedding.json."""
     lines = ["| what | way | CPU time ÷ ours | peak memory ÷ matrix |", "|---|---|---|---|"]
@@ -144,6 +167,8 @@ TABLES = {
     "cifar10": cifar10_table,
     "size": size_table,
     "certificates": certificates_table,
+    "update": update_table,
+    "sparse": sparse_table,
     "embedding": embedding_table,
 }
 
