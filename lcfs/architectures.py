@@ -13,6 +13,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from lcfs.config import TrainConfig
 from lcfs.errors import InputError
 from lcfs.layers import LocallyConnected2d
 from lcfs.resnet import ResNet18
@@ -85,6 +86,18 @@ def build(
     features, size = _feature_layers(family, kind, base_channels, image)
     _add_hidden(features, "fc1", size, family.hidden * base_channels, dropout)
     return _finish(features, "fc2", family.hidden * base_channels, classes, dropout)
+
+
+def build_configured(config: TrainConfig, image: tuple[int, int, int], classes: int) -> nn.Module:
+    """The net of a run, for images (channels, height, width). Raises InputError as `build`."""
+    return build(
+        config.architecture,
+        base_channels=config.base_channels,
+        image=image,
+        classes=classes,
+        dropout=config.dropout,
+        kernel_size=config.kernel_size,
+    )
 
 
 def convolutions(name: str) -> tuple[ConvolutionRow, ...]:

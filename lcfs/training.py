@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lcfs import analysis, augment, data, optim
-from lcfs.architectures import build
+from lcfs.architectures import build_configured
 from lcfs.compaction import Compacted, compact
 from lcfs.config import TrainConfig
 from lcfs.errors import InputError
@@ -132,14 +132,7 @@ def _start(config: TrainConfig) -> _Session:
     )
     torch.manual_seed(config.seed)
     with device:
-        model = build(
-            config.architecture,
-            base_channels=config.base_channels,
-            image=dataset.image_shape,
-            classes=dataset.classes,
-            dropout=config.dropout,
-            kernel_size=config.kernel_size,
-        )
+        model = build_configured(config, dataset.image_shape, dataset.classes)
     generator = torch.Generator(device).manual_seed(config.seed)
     return _Session(config, dataset, model, make_optimizer(model, config), generator)
 

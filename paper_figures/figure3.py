@@ -17,11 +17,6 @@ RECORDS = Path(__file__).parent.parent / "studies" / "records"
 DIGITISED = Path(__file__).parent / "data" / "digitised.json"
 LAYERS = {"conv1": "layer 1", "fc1": "layer 2", "fc2": "layer 3"}
 _PAPER_ALPHA = 230
-_PAPER_WEIGHTS = {
-    "L1": 256 * _PAPER_ALPHA * 3072,
-    "L2": 256 * _PAPER_ALPHA * 24 * _PAPER_ALPHA,
-    "L3": 240 * _PAPER_ALPHA,
-}
 
 
 def wanted(record: Record) -> bool:
@@ -41,10 +36,11 @@ def draw(folder: Path) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(style.TEXT_WIDTH, 2.3), sharey=True)
     paper = json.loads(DIGITISED.read_text())["fig3_nnz"]["CIFAR-10"]
     records = read(RECORDS / "laptop", wanted) or read(RECORDS / "cifar10", wanted)
-    label = f"ours, α = {records[0].config['base_channels']}, n = {len(records)}"
+    alpha = records[0].config["base_channels"]
+    label = f"ours, α = {alpha}, n = {len(records)}"
     rows = []
     for (layer, title), axis, key in zip(LAYERS.items(), axes, ("L1", "L2", "L3"), strict=True):
-        shares = np.array([record.epochs[f"sparsity/{layer}"] for record in records]) / _weights(records[0], layer)
+        shares = np.array([record.epochs[f"sparsity/{layer}"] for record in records]) / _weights(layer, alpha)
         epochs = np.array(records[0].epochs["epoch"])
         passed = epochs / epochs[-1]
         axis.fill_between(passed, shares.min(0), shares.max(0), color=style.BLUE, alpha=0.25, linewidth=0)
@@ -54,7 +50,7 @@ def draw(folder: Path) -> None:
             color=style.BLUE,
             label=label,
         )
-        marks = sorted((int(epoch), count / _PAPER_WEIGHTS[key]) for epoch, count in paper[key].items())
+        marks = sorted((int(epoch), count / _weights(layer, _PAPER_ALPHA)) for epoch, count in paper[key].items())
         x, y = [epoch / marks[-1][0] for epoch, _ in marks], [share for _, share in marks]
         axis.plot(x, y, "D", color=style.GREY, fillstyle="none", markersize=4, alpha=0.7, label="paper, α ≈ 230")
         axis.set(title=title, xlabel="part of the training", yscale="log")
@@ -70,8 +66,8 @@ def draw(folder: Path) -> None:
     style.save(figure, "figure3", rows, folder)
 
 
-def _weights(record: Record, layer: str) -> int:
-    alpha = record.config["base_channels"]
+def _weights(layer: str, alpha: int) -> int:
+    """Weights of a layer of S-FC on CIFAR-10."""
     return {"conv1": 256 * alpha * 3072, "fc1": 256 * alpha * 24 * alpha, "fc2": 24 * alpha * 10}[layer]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lcfs import data
-from lcfs.architectures import build
+from lcfs.architectures import build_configured
 from lcfs.certificates.certificate import Certificate, all_bounds
 from lcfs.certificates.coarsening import Coarsening, coarsen
 from lcfs.certificates.description import Encoded, decode, encode, likely_structures
@@ -184,13 +184,7 @@ def _predictor(config: TrainConfig, dataset: data.Dataset) -> Predictor:
 
 def _folded(config: TrainConfig, state: dict[str, Tensor], dataset: data.Dataset, origin: str) -> dict[str, np.ndarray]:
     """Arrays of the net with BatchNorm folded away, float32."""
-    model = build(
-        config.architecture,
-        base_channels=config.base_channels,
-        image=dataset.image_shape,
-        classes=dataset.classes,
-        kernel_size=config.kernel_size,
-    )
+    model = build_configured(config, dataset.image_shape, dataset.classes)
     _load(model, state, origin, f"this {config.architecture}")
     return {name: tensor.float().numpy() for name, tensor in fold_batchnorm(model).state_dict().items()}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from lcfs import data
-from lcfs.architectures import build, count_weights
+from lcfs.architectures import build_configured, count_weights
 from lcfs.checkpoints import load_state
 from lcfs.errors import InputError
 from lcfs.exporting.files import save, save_onnx
@@ -54,14 +54,7 @@ def export(run: str | Path, output: str | Path, *, checkpoint: str | Path | None
     opened = Run.open(Path(run))
     config = opened.config()
     image = data.image_shape(config.data)
-    model = build(
-        config.architecture,
-        base_channels=config.base_channels,
-        image=image,
-        classes=data.classes(config.data),
-        dropout=config.dropout,
-        kernel_size=config.kernel_size,
-    ).eval()
+    model = build_configured(config, image, data.classes(config.data)).eval()
     path = Path(checkpoint) if checkpoint is not None else opened.newest_checkpoint()
     try:
         model.load_state_dict(load_state(path))
