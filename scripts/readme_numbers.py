@@ -2,12 +2,13 @@
 
 import json
 import re
-import statistics
 import sys
 from pathlib import Path
-from typing import Any
+
+from studies.records import Record, estimate, read
 
 ROOT = Path(__file__).resolve().parent.parent
+RECORDS, BENCHMARKS = ROOT / "studies" / "records", ROOT / "benchmarks" / "records"
 
 
 def cifar10_table() -> str:
@@ -16,10 +17,8 @@ def cifar10_table() -> str:
         "| net, α | optimizer | epochs | train error % | test accuracy % | non-zeros per layer | weights |",
         "|---|---|---|---|---|---|---|",
     ]
-    paths = (ROOT / "studies" / "records" / "cifar10").glob("*.json")
-    records = [json.loads(path.read_text()) for path in paths]
-    for record in sorted(records, key=_order):
-        config, metrics = record["config"], record["metrics"]
+    for record in sorted(read(RECORDS / "cifar10"), key=_order):
+        config, metrics = record.config, record.metrics
         layers = [f"{count:,}" for name, count in metrics.items() if name.startswith("final/nonzeros/")]
         optimizer = config["optimizer"]
         name = "SGD" if optimizer["name"] == "sgd" else f"β-LASSO, β = {optimizer['beta']:g}"
@@ -34,7 +33,7 @@ def cifar10_table() -> str:
 def size_table() -> str:
     """One row a net of benchmarks/records/size.json."""
     lines = ["| net, α | weights | seconds per step | peak memory |", "|---|---|---|---|"]
-    for row in json.loads((ROOT / "benchmarks" / "records" / "size.json").read_text()):
+    for row in json.loads((BENCHMARKS / "size.json").read_text()):
         lines.append(
             f"| {row['net'].upper()}, {row['base_channels']} | {row['weights']:,} | {row['seconds_per_step']:.1f} "
             f"| {row['peak_memory_gib']:.2f} GiB |"
@@ -45,10 +44,10 @@ def size_table() -> str:
 def table2() -> str:
     """Table 2 of the paper beside the runs of studies/records/laptop: one row a training, mean ± standard error."""
     paper = json.loads((ROOT / "paper_figures" / "data" / "tables.json").read_text())["table2"]["rows"]
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for record in _records("laptop"):
-        config, optimizer = record["config"], record["config"]["optimizer"]
-        if config["permute_pixels"] or record["status"] != "finished":
+    rows: dict[str, list[Record]] = {}
+    for record in read(RECORDS / "laptop"):
+        config, optimizer = record.config, record.config["optimizer"]
+        if config["permute_pixels"] or record.status != "finished":
             continue
         name = "SGD" if optimizer["name"] == "sgd" else f"β = {optimizer['beta']:g}"
         rows.setdefault(f"{config['architecture'].upper()}, {name}", []).append(record)
@@ -57,14 +56,15 @@ def table2() -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for name in (*paper, *sorted(rows.keys() - paper.keys())):
-        runs = [record["metrics"] for record in rows.get(name, [])]
+        runs = [record.metrics for record in rows.get(name, [])]
         if not runs:
             continue
         test, train = ([100 * run[key] for run in runs] for key in ("final/test_accuracy", "final/train_error"))
-        counts = [100 * run["final/nonzeros"] / run["final/weights"] for run in runs]
+        right = estimate(100 - error for error in train)
+        counts = estimate(100 * run["final/nonzeros"] / run["final/weights"] for run in runs)
         lines.append(
-            f"| {name} | {paper[name][0] if name in paper else ''} | {len(runs)} | {_mean(test)} "
-            f"| {_mean([100 - error for error in train])} | {runs[0]['final/weights']:,} | {_mean(counts)} |"
+            f"| {name} | {paper[name][0] if name in paper else ''} | {len(runs)} | {estimate(test):.2f} "
+            f"| {right:.2f} | {runs[0]['final/weights']:,} | {counts:.2f} |"
         )
     return "\n".join(lines)
 
@@ -76,7 +76,7 @@ def locality_table() -> str:
         "| first layer | non-zeros | radius of gyration, px | paper | pixels permuted | left over by a convolution |",
         "|---|---|---|---|---|---|",
     ]
-    for row in json.loads((ROOT / "studies" / "records" / "learned_filters.json").read_text()):
+    for row in json.loads((RECORDS / "learned_filters.json").read_text()):
         _, median, _, permuted = row["measures"]["radius of gyration, px"]
         left = ""
         if row["unexplained"] is not None:
@@ -95,8 +95,7 @@ def certificates_table() -> str:
         "| net | images | bits | train error % | Theorem 1 | Occam–binomial | images needed | test-set bound |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    path = ROOT / "studies" / "records" / "certificates.json"
-    for row in json.loads(path.read_text()) if path.exists() else ():
+    for row in json.loads((RECORDS / "certificates.json").read_text()):
         vacuous = " (vacuous)" if row["samples_needed"] else ""
         needed = f"{row['samples_needed']:,}" if row["samples_needed"] else "it has enough"
         lines.append(
@@ -109,7 +108,7 @@ def certificates_table() -> str:
 
 def tiny_certificate() -> str:
     """The end of a list item: what studies/records/tiny_certificate.json comes to."""
-    record = json.loads((ROOT / "studies" / "records" / "tiny_certificate.json").read_text())
+    record = json.loads((RECORDS / "tiny_certificate.json").read_text())
     bound = 100 * record["bounds"]["occam_binomial"]
     return (
         f"  its error is at most {bound:.2f} %, in {record['bits']:,} bits that anyone can decode and check\n"
@@ -121,7 +120,7 @@ def tiny_certificate() -> str:
 def update_table() -> str:
     """One row a form and number of threads of benchmarks/records/update.json."""
     lines = ["| form | threads | wall time ÷ SGD | CPU time ÷ SGD |", "|---|---|---|---|"]
-    for row in json.loads((ROOT / "benchmarks" / "records" / "update.json").read_text()):
+    for row in json.loads((BENCHMARKS / "update.json").read_text()):
         if row["form"].startswith("β-LASSO"):
             lines.append(
                 f"| {row['form']} | {row['threads']} | {row['wall_times_sgd']:.3g} | {row['cpu_times_sgd']:.3g} |"
@@ -132,7 +131,7 @@ def update_table() -> str:
 def sparse_table() -> str:
     """One row a net and batch of benchmarks/records/sparse_inference.json."""
     lines = ["| net | batch | times faster than dense | largest relative difference |", "|---|---|---|---|"]
-    for row in json.loads((ROOT / "benchmarks" / "records" / "sparse_inference.json").read_text()):
+    for row in json.loads((BENCHMARKS / "sparse_inference.json").read_text()):
         if "net" in row:
             lines.append(
                 f"| {row['net']} | {row['batch']} | {row['times_faster_than_dense']:.1f} "
@@ -141,23 +140,24 @@ def sparse_table() -> str:
     return "\n".join(lines)
 
 
-def embedding_table() -> str:
-    """One row a way of benchmarks/records/embedding.json."""
-    lines = ["| what | way | CPU time ÷ ours | peak memory ÷ matrix |", "|---|---|---|---|"]
-    for row in json.loads((ROOT / "benchmarks" / "records" / "embedding.json").read_text()):
-        peak = f"{row['peak_over_matrix']:.2f}" if row.get("peak_over_matrix") else ""
-        lines.append(f"| {row['subject']} | {row['way']} | {row['times_ours']:.3g} | {peak} |")
+def epoch_table() -> str:
+    """One row a net and precision of benchmarks/records/laptop_epoch.json."""
+    lines = ["| net, α | precision | CPU time, times faster | wall time, times faster |", "|---|---|---|---|"]
+    for row in json.loads((BENCHMARKS / "laptop_epoch.json").read_text()):
+        lines.append(
+            f"| {row['net'].upper()}, {row['base_channels']} | {row['precision']} | {row['cpu_speedup']:.2f} "
+            f"| {row['wall_speedup']:.2f} |"
+        )
     return "\n".join(lines)
 
 
-def _records(folder: str) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted((ROOT / "studies" / "records" / folder).glob("*.json"))]
-
-
-def _mean(values: list[float]) -> str:
-    """Mean ± standard error of the mean."""
-    mean = f"{statistics.fmean(values):.2f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
+def embedding_table() -> str:
+    """One row a way of benchmarks/records/embedding.json."""
+    lines = ["| what | way | CPU time ÷ ours | peak memory ÷ matrix |", "|---|---|---|---|"]
+    for row in json.loads((BENCHMARKS / "embedding.json").read_text()):
+        peak = f"{row['peak_over_matrix']:.2f}" if row.get("peak_over_matrix") else ""
+        lines.append(f"| {row['subject']} | {row['way']} | {row['times_ours']:.3g} | {peak} |")
+    return "\n".join(lines)
 
 
 TABLES = {
@@ -169,6 +169,7 @@ TABLES = {
     "certificates": certificates_table,
     "update": update_table,
     "sparse": sparse_table,
+    "epoch": epoch_table,
     "embedding": embedding_table,
 }
 
@@ -181,8 +182,8 @@ def fill(text: str) -> str:
     return text
 
 
-def _order(record: dict[str, Any]) -> tuple[int, bool]:
-    config = record["config"]
+def _order(record: Record) -> tuple[int, bool]:
+    config = record.config
     return ("s-conv", "s-local", "s-fc").index(config["architecture"]), config["optimizer"]["name"] != "sgd"
 
 
