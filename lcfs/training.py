@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lcfs import analysis, augment, data, optim
 from lcfs.architectures import build_configured
@@ -18,6 +17,7 @@ from lcfs.config import TrainConfig
 from lcfs.errors import InputError
 from lcfs.results import Result, evaluate, measure, named_weights, summary
 from lcfs.runs import Run
+from lcfs.step import Step, Totals
 
 _LOSS_CHECK = 50  # steps between checks for a non-finite loss on a GPU, where reading it makes the host wait
 
@@ -90,14 +90,15 @@ def train(
         begun = time.monotonic()
         small = compact(session.model, session.optimizer) if config.compact else None
         try:
-            loss, accuracy = _train_epoch(session, augmentation, small)
+            totals = _train_epoch(session, augmentation, small)
         except Diverged as error:
             run.write_summary({"status": "diverged", "metrics": {}, "tags": {"reason": str(error)}})
             raise
         session.epoch += 1
         nonzeros = analysis.nonzeros(named_weights(session.model))
-        record = {"epoch": session.epoch, "time": time.time(), "train/loss": loss, "train/accuracy": accuracy}
-        record |= {"train/lr": session.optimizer.param_groups[0]["lr"], "train/seconds": time.monotonic() - begun}
+        record = {"epoch": session.epoch, "time": time.time(), "train/loss": totals.loss}
+        record |= {"train/accuracy": totals.accuracy, "train/lr": session.optimizer.param_groups[0]["lr"]}
+        record |= {"train/seconds": time.monotonic() - begun}
         record |= {f"sparsity/{name}": count for name, count in nonzeros.items()}
         if small is not None:
             record |= {f"units/{name}": count for name, count in small.units().items()}
@@ -112,7 +113,7 @@ def train(
         if on_epoch:
             pace = (time.monotonic() - started) / (session.epoch - first)
             left = pace * (config.epochs - session.epoch)
-            on_epoch(Progress(session.epoch, config.epochs, loss, accuracy, sum(nonzeros.values()), left))
+            on_epoch(Progress(session.epoch, config.epochs, totals.loss, totals.accuracy, sum(nonzeros.values()), left))
     result = measure(session.model, session.dataset, permutation)
     run.write_summary(summary(result))
     return result
@@ -148,10 +149,8 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     )
 
 
-def _train_epoch(
-    session: _Session, augmentation: augment.Augment, small: Compacted | None = None
-) -> tuple[float, float]:
-    """One pass in random order over whole batches; returns mean loss in nats and accuracy on augmented images.
+def _train_epoch(session: _Session, augmentation: augment.Augment, small: Compacted | None = None) -> Totals:
+    """One pass in random order over whole batches.
 
     With `small`, the session's net without its dead units, that is trained and then written back.
     """
@@ -163,34 +162,25 @@ def _train_epoch(
         cosine(config.optimizer.lr, session.epoch * session.steps + step, config.epochs * session.steps)
         for step in range(session.steps)
     ]
-    model.train()
     order = torch.randperm(len(train_set), generator=session.generator, device=session.device)
-    total_loss = torch.zeros((), dtype=torch.float64, device=session.device)
-    right = torch.zeros((), dtype=torch.int64, device=session.device)
     batches = order[: session.steps * config.batch_size].split(config.batch_size)
-    seen = sum(len(batch) for batch in batches)
-    for step, batch in enumerate(batches):
-        for group in optimizer.param_groups:
-            group["lr"] = rates[step]
-        x, y = augmentation(train_set.images[batch], session.generator), train_set.labels[batch]
-        with torch.autocast(session.device.type, torch.bfloat16, enabled=_bf16(session)):
-            logits = model(x)
-        loss = F.cross_entropy(logits.float(), y)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        total_loss += loss.detach() * len(y)
-        right += (logits.argmax(1) == y).sum()
-        if (session.device.type == "cpu" or step % _LOSS_CHECK == 0 or step == session.steps - 1) and not math.isfinite(
-            total_loss.item()
-        ):
-            raise Diverged(
-                f"the loss is not finite in epoch {session.epoch + 1}, step {step + 1}; lower --optimizer.lr "
-                f"(now {config.optimizer.lr:g}); the last checkpoint is from before"
-            )
+    take = Step(model, optimizer, augmentation, train_set, session.generator, bf16=_bf16(session))
+    for step, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
+        take(batch, rate)
+        if session.device.type == "cpu" or step % _LOSS_CHECK == 0:
+            _check_finite(take, session.epoch + 1, step + 1, config.optimizer.lr)
+    _check_finite(take, session.epoch + 1, session.steps, config.optimizer.lr)
     if small is not None:
         small.expand(rates)
-    return total_loss.item() / seen, right.item() / seen
+    return take.totals()
+
+
+def _check_finite(take: Step, epoch: int, step: int, lr: float) -> None:
+    if not math.isfinite(take.totals().loss):
+        raise Diverged(
+            f"the loss is not finite in epoch {epoch}, step {step}; lower --optimizer.lr (now {lr:g}); "
+            "the last checkpoint is from before"
+        )
 
 
 def cosine(peak: float, step: int, steps: int) -> float:

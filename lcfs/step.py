@@ -1,0 +1,68 @@
+"""One training step: augmentation, forward, backward, update; loss and hits stay on the device until they are read."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lcfs.augment import Augment
+from lcfs.data import ImageSet
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Mean loss in nats and accuracy in [0, 1] of the augmented images of all steps since the last reset."""
+
+    loss: float
+    accuracy: float
+
+
+class Step:
+    """Trains on batches of one set of images.
+
+    Args:
+        model: from images `[b, c, h, w]` to logits `[b, classes]`; a step leaves it in train mode.
+        optimizer: of its parameters; every step sets the learning rate of all its groups.
+        augmentation: what happens to a batch of bytes before the net sees it.
+        images: training set, on the model's device.
+        generator: source of all randomness of the augmentation, on that device too.
+        bf16: whether matrix products are autocast to bfloat16; loss, BatchNorm and weights stay in float32.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        augmentation: Augment,
+        images: ImageSet,
+        generator: torch.Generator,
+        *,
+        bf16: bool,
+    ) -> None:
+        self.model, self.optimizer = model.train(), optimizer
+        self._augmentation, self._images, self._generator, self._bf16 = augmentation, images, generator, bf16
+        self._loss = torch.zeros((), dtype=torch.float64, device=generator.device)
+        self._right = torch.zeros((), dtype=torch.int64, device=generator.device)
+        self._seen = 0
+
+    def __call__(self, batch: Int64[Tensor, " b"], lr: float) -> None:
+        """Train on the images of these indices with learning rate `lr`."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        x, y = self._augmentation(self._images.images[batch], self._generator), self._images.labels[batch]
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16):
+            logits = self.model(x)
+        loss = F.cross_entropy(logits.float(), y)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self._loss += loss.detach() * len(y)
+        self._right += (logits.argmax(1) == y).sum()
+        self._seen += len(y)
+
+    def totals(self) -> Totals:
+        """Read what was measured so far; the host waits for the device."""
+        seen = max(self._seen, 1)
+        return Totals(self._loss.item() / seen, self._right.item() / seen)
