@@ -13,7 +13,7 @@ from lcfs.data import ImageSet
 
 @dataclass(frozen=True)
 class Totals:
-    """Mean loss in nats and accuracy in [0, 1] of the augmented images of all steps since the last reset."""
+    """Mean loss in nats and accuracy in [0, 1] of the augmented images of all steps since `Step.begin`."""
 
     loss: float
     accuracy: float
@@ -47,12 +47,32 @@ class Step:
         self._right = torch.zeros((), dtype=torch.int64, device=generator.device)
         self._seen = 0
 
+    def begin(self) -> None:
+        """Start an epoch: forget what was measured."""
+        self._loss.zero_()
+        self._right.zero_()
+        self._seen = 0
+
     def __call__(self, batch: Int64[Tensor, " b"], lr: float) -> None:
         """Train on the images of these indices with learning rate `lr`."""
+        self._set_lr(lr)
+        self._body(batch)
+        self._seen += len(batch)
+
+    def totals(self) -> Totals:
+        """Read what was measured since `begin`; the host waits for the device."""
+        seen = max(self._seen, 1)
+        return Totals(self._loss.item() / seen, self._right.item() / seen)
+
+    def _set_lr(self, lr: float | Tensor) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+
+    def _body(self, batch: Tensor) -> None:
+        """All that happens on the device; `lcfs.graph_step` records it, so nothing here makes the host wait."""
         x, y = self._augmentation(self._images.images[batch], self._generator), self._images.labels[batch]
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16):
+        # Every weight is cast once; a cache of casts would outlive the step that a CUDA graph records.
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16, cache_enabled=False):
             logits = self.model(x)
         loss = F.cross_entropy(logits.float(), y)
         self.optimizer.zero_grad(set_to_none=True)
@@ -60,9 +80,3 @@ class Step:
         self.optimizer.step()
         self._loss += loss.detach() * len(y)
         self._right += (logits.argmax(1) == y).sum()
-        self._seen += len(y)
-
-    def totals(self) -> Totals:
-        """Read what was measured so far; the host waits for the device."""
-        seen = max(self._seen, 1)
-        return Totals(self._loss.item() / seen, self._right.item() / seen)

@@ -15,6 +15,7 @@ from lcfs.architectures import build_configured
 from lcfs.compaction import Compacted, compact
 from lcfs.config import TrainConfig
 from lcfs.errors import InputError
+from lcfs.graph_step import GraphStep
 from lcfs.results import Result, evaluate, measure, named_weights, summary
 from lcfs.runs import Run
 from lcfs.step import Step, Totals
@@ -84,13 +85,15 @@ def train(
         _restore(session, state)
     permutation = _pixel_permutation(session)
     augmentation = augment.Augment(config.augment, session.dataset.mean, session.dataset.std, permutation)
+    step = _step(session, augmentation)
     saved = time.monotonic()
     started, first = time.monotonic(), session.epoch
     while session.epoch < config.epochs:
         begun = time.monotonic()
         small = compact(session.model, session.optimizer) if config.compact else None
         try:
-            totals = _train_epoch(session, augmentation, small)
+            shrunk = small is not None and small.model is not session.model
+            totals = _train_epoch(session, _step(session, augmentation, small) if shrunk else step, small)
         except Diverged as error:
             run.write_summary({"status": "diverged", "metrics": {}, "tags": {"reason": str(error)}})
             raise
@@ -149,22 +152,26 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     )
 
 
-def _train_epoch(session: _Session, augmentation: augment.Augment, small: Compacted | None = None) -> Totals:
-    """One pass in random order over whole batches.
-
-    With `small`, the session's net without its dead units, that is trained and then written back.
-    """
-    config, train_set = session.config, session.dataset.train
-    model, optimizer = session.model, session.optimizer
+def _step(session: _Session, augmentation: augment.Augment, small: Compacted | None = None) -> Step:
+    """Steps of the session's net; of `small` for one epoch, for which recording a CUDA graph would not pay."""
+    model, optimizer, kind = session.model, session.optimizer, Step
     if small is not None and small.optimizer is not None:
         model, optimizer = small.model, small.optimizer
+    elif session.device.type == "cuda":
+        kind = GraphStep
+    return kind(model, optimizer, augmentation, session.dataset.train, session.generator, bf16=_bf16(session))
+
+
+def _train_epoch(session: _Session, take: Step, small: Compacted | None = None) -> Totals:
+    """One pass in random order over whole batches; `small` is then written back into the session's net."""
+    config, train_set = session.config, session.dataset.train
     rates = [
         cosine(config.optimizer.lr, session.epoch * session.steps + step, config.epochs * session.steps)
         for step in range(session.steps)
     ]
     order = torch.randperm(len(train_set), generator=session.generator, device=session.device)
     batches = order[: session.steps * config.batch_size].split(config.batch_size)
-    take = Step(model, optimizer, augmentation, train_set, session.generator, bf16=_bf16(session))
+    take.begin()
     for step, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
         take(batch, rate)
         if session.device.type == "cpu" or step % _LOSS_CHECK == 0:
