@@ -1,6 +1,7 @@
 """Random augmentation of a batch on its device: every image draws for itself, from one generator."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from jaxtyping import Float, Float32, Int64, UInt8
@@ -8,6 +9,7 @@ from torch import Generator, Tensor
 
 from lcfs.config import AugmentConfig
 from lcfs.errors import InputError
+from lcfs.parallel import ALONE, Ranks
 from lcfs.policy import Policy
 
 
@@ -22,6 +24,7 @@ class Augment:
         mean: per channel, in pixels scaled to [0, 1].
         std: likewise, positive.
         permutation: new pixel i is old pixel permutation[i], in every channel, [h·w]; None keeps the order.
+        ranks: the processes that hold a part each of every batch; each draws for the whole batch.
 
     Raises:
         InputError: a bad policy, a negative crop or cutout, or `permutation` is not one.
@@ -33,6 +36,7 @@ class Augment:
         mean: Sequence[float],
         std: Sequence[float],
         permutation: Int64[Tensor, " hw"] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         for name, value in (("crop", config.crop), ("cutout", config.cutout)):
             if value < 0:
@@ -44,7 +48,8 @@ class Augment:
                 f"permutation must hold each of 0…{len(permutation) - 1} once; make it with torch.randperm"
             )
         self.config, self.mean, self.std, self.permutation = config, tuple(mean), tuple(std), permutation
-        self._policy = None if config.policy == "none" else Policy(config.policy)
+        self.ranks = ranks
+        self._policy = None if config.policy == "none" else Policy(config.policy, ranks)
 
     def __call__(self, images: UInt8[Tensor, "b c h w"], generator: Generator) -> Float32[Tensor, "b c h w"]:
         """Augment a batch; every draw comes from `generator`, which lives on the images' device."""
@@ -52,13 +57,14 @@ class Augment:
         if self._policy is not None:
             images = self._policy(images, generator)
         if config.crop:
-            images = _random_crop(images, config.crop, generator)
+            images = _random_crop(images, config.crop, generator, self.ranks)
         if config.flip:
-            flipped = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
-            images = torch.where(flipped, images.flip(-1), images)
+            whole = self.ranks.whole(len(images))
+            flipped = torch.rand(whole, 1, 1, 1, generator=generator, device=images.device) < 0.5
+            images = torch.where(self.ranks.own(flipped), images.flip(-1), images)
         output = normalize(images, self.mean, self.std)
         if config.cutout:
-            output = _random_cutout(output, config.cutout, generator)
+            output = _random_cutout(output, config.cutout, generator, self.ranks)
         return _permute(output, self.permutation)
 
 
@@ -76,10 +82,13 @@ def normalize(
     c = images.shape[1]
     if len(mean) != c or len(std) != c:
         raise InputError(f"images have {c} channels, but mean has {len(mean)} and std {len(std)}; give one per channel")
-    center, scale = (
-        torch.tensor(list(v), dtype=torch.float32, device=images.device).view(1, c, 1, 1) for v in (mean, std)
-    )
+    center, scale = (_per_channel(tuple(v), images.device) for v in (mean, std))
     return _permute(images.float().div_(255).sub_(center).div_(scale), permutation)
+
+
+@cache  # on a GPU, sending it makes the host wait
+def _per_channel(values: tuple[float, ...], device: torch.device) -> Float32[Tensor, "1 c 1 1"]:
+    return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)
 
 
 def _permute(images: Float[Tensor, "b c h w"], permutation: Tensor | None) -> Float[Tensor, "b c h w"]:
@@ -93,19 +102,21 @@ def _permute(images: Float[Tensor, "b c h w"], permutation: Tensor | None) -> Fl
     return flat.gather(2, permutation.to(images.device).expand_as(flat)).view_as(images)
 
 
-def _random_crop(images: Tensor, padding: int, generator: Generator) -> Tensor:
+def _random_crop(images: Tensor, padding: int, generator: Generator, ranks: Ranks) -> Tensor:
     b, _, h, w = images.shape
     windows = torch.nn.functional.pad(images, (padding,) * 4).unfold(2, h, 1).unfold(3, w, 1)
-    top, left = torch.randint(2 * padding + 1, (2, b), generator=generator, device=images.device)
+    drawn = torch.randint(2 * padding + 1, (2, ranks.whole(b)), generator=generator, device=images.device)
+    top, left = ranks.own(drawn, dim=1)
     return windows[torch.arange(b, device=images.device), :, top, left]
 
 
-def _random_cutout(images: Tensor, side: int, generator: Generator) -> Tensor:
+def _random_cutout(images: Tensor, side: int, generator: Generator, ranks: Ranks) -> Tensor:
     # The centre is uniform over the pixels, so the square may stick out, as in DeVries & Taylor 2017.
     b, _, h, w = images.shape
     inside = []
     for length in (h, w):
-        start = torch.randint(length, (b, 1), generator=generator, device=images.device) - side // 2
+        centre = torch.randint(length, (ranks.whole(b), 1), generator=generator, device=images.device)
+        start = ranks.own(centre) - side // 2
         position = torch.arange(length, device=images.device)
         inside.append((position >= start) & (position < start + side))
     rows, columns = inside

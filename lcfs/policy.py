@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float64, Int64, UInt8
 from torch import Generator, Tensor
 
 from lcfs import image_ops as ops
 from lcfs.errors import InputError
+from lcfs.parallel import ALONE, Ranks
 
 SubPolicy = list[tuple[str, float, float]]
 """(operation, probability, level) in the order of application; probability and level in [0, 1]."""
@@ -54,8 +55,9 @@ def _heights(images: Tensor, magnitude: Tensor) -> Tensor:
 
 
 def _cutout(images: Tensor, magnitude: Tensor, position: Tensor) -> Tensor:
-    size = position.new_tensor([images.shape[-1], images.shape[-2]])
-    return ops.cutout(images, _widths(images, magnitude), position * size)
+    h, w = images.shape[-2:]
+    center = torch.stack([position[:, 0] * w, position[:, 1] * h], dim=1)
+    return ops.cutout(images, _widths(images, magnitude), center)
 
 
 FAST_AUTOAUGMENT = {
@@ -156,36 +158,65 @@ def _check_sub_policy(raw: object, where: str) -> SubPolicy:
 class Policy:
     """Sub-policies as tables [s, k] of s sub-policies with at most k steps; a missing step has probability zero."""
 
-    def __init__(self, name_or_path: str) -> None:
+    def __init__(self, name_or_path: str, ranks: Ranks = ALONE) -> None:
+        self.ranks = ranks
         table = TRIVIAL_WIDE if name_or_path == "trivial" else FAST_AUTOAUGMENT
         index = {name: i for i, name in enumerate(table)}
         self.operations = list(table.values())
         policy = load_policy(name_or_path)
         shape = len(policy), max(map(len, policy))
-        self.operation = torch.zeros(shape, dtype=torch.int64)
-        self.probability, self.magnitude, self.signed = (torch.zeros(shape, dtype=torch.float64) for _ in range(3))
+        operation = torch.zeros(shape, dtype=torch.int64)
+        probability, magnitude, signed = (torch.zeros(shape, dtype=torch.float64) for _ in range(3))
         for s, sub in enumerate(policy):
-            for k, (name, probability, level) in enumerate(sub):
+            for k, (name, chance, level) in enumerate(sub):
                 op = table[name]
-                self.operation[s, k], self.probability[s, k] = index[name], probability
-                self.magnitude[s, k], self.signed[s, k] = level * (op.high - op.low) + op.low, op.signed
+                operation[s, k], probability[s, k] = index[name], chance
+                magnitude[s, k], signed[s, k] = level * (op.high - op.low) + op.low, op.signed
+        self._tables = {torch.device("cpu"): (operation, probability, magnitude, signed)}
 
     def __call__(self, images: UInt8[Tensor, "b c h w"], generator: Generator) -> UInt8[Tensor, "b c h w"]:
-        b, device = len(images), images.device
-        drawn = torch.randint(len(self.operation), (b,), generator=generator, device=device)
-        tables = (self.operation, self.probability, self.magnitude, self.signed)
-        operation, probability, magnitude, signed = (t.to(device)[drawn] for t in tables)
-        images = images.clone()
+        whole, device = self.ranks.whole(len(images)), images.device
+        if device not in self._tables:
+            self._tables[device] = tuple(t.to(device) for t in self._tables[torch.device("cpu")])
+        tables = self._tables[device]
+        drawn = self.ranks.own(torch.randint(len(tables[0]), (whole,), generator=generator, device=device))
+        operation, probability, magnitude, signed = (t[drawn] for t in tables)
+        apply = self.grouped if device.type == "cpu" else self.everywhere
         for k in range(operation.shape[1]):
             # Columns: applied or not, sign, and the two coordinates of a Cutout, drawn for all to keep samples apart.
-            uniform = torch.rand(b, 4, dtype=torch.float64, generator=generator, device=device)
+            uniform = self.ranks.own(torch.rand(whole, 4, dtype=torch.float64, generator=generator, device=device))
             flipped = torch.where((uniform[:, 1] < 0.5) & (signed[:, k] > 0), -magnitude[:, k], magnitude[:, k])
-            skip = len(self.operations)
-            chosen = torch.where(uniform[:, 0] < probability[:, k], operation[:, k], skip)
-            # One sort and one count per step: a single wait for the device instead of one per operation.
-            counts = chosen.bincount(minlength=skip + 1).tolist()
-            groups = chosen.argsort(stable=True).split(counts)[:skip]
-            for op, rows in zip(self.operations, groups, strict=True):
-                if len(rows):
-                    images[rows] = op.apply(images[rows], flipped[rows], uniform[rows, 2:])
+            chosen = torch.where(uniform[:, 0] < probability[:, k], operation[:, k], len(self.operations))
+            images = apply(images, chosen, flipped, uniform[:, 2:])
         return images
+
+    def grouped(
+        self,
+        images: UInt8[Tensor, "b c h w"],
+        chosen: Int64[Tensor, " b"],
+        magnitude: Float64[Tensor, " b"],
+        position: Float64[Tensor, "b 2"],
+    ) -> UInt8[Tensor, "b c h w"]:
+        """Every operation on the images that chose it, `len(operations)` being none: least work, but the host waits."""
+        images, none = images.clone(), len(self.operations)
+        counts = chosen.bincount(minlength=none + 1).tolist()
+        groups = chosen.argsort(stable=True).split(counts)[:none]
+        for op, rows in zip(self.operations, groups, strict=True):
+            if len(rows):
+                images[rows] = op.apply(images[rows], magnitude[rows], position[rows])
+        return images
+
+    def everywhere(
+        self,
+        images: UInt8[Tensor, "b c h w"],
+        chosen: Int64[Tensor, " b"],
+        magnitude: Float64[Tensor, " b"],
+        position: Float64[Tensor, "b 2"],
+    ) -> UInt8[Tensor, "b c h w"]:
+        """Every operation on all images, of which each keeps its own: same result, no shape depends on a draw."""
+        result = images
+        for i, op in enumerate(self.operations):
+            here = chosen == i
+            image = op.apply(images, torch.where(here, magnitude, op.low), position)
+            result = torch.where(here.view(-1, 1, 1, 1), image, result)
+        return result

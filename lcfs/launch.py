@@ -1,0 +1,18 @@
+"""What torchrun tells a process through its environment; imports nothing, so that the command line stays quick."""
+
+import os
+
+
+def rank() -> int:
+    """Number of this process among all that were started together, from 0."""
+    return int(os.environ.get("RANK", 0)) if processes() > 1 else 0
+
+
+def local_rank() -> int:
+    """Number of this process among those on this machine, from 0: the GPU that is its own."""
+    return int(os.environ.get("LOCAL_RANK", rank()))
+
+
+def processes() -> int:
+    """How many processes were started together."""
+    return int(os.environ.get("WORLD_SIZE", 1)) if "RANK" in os.environ else 1
