@@ -68,11 +68,12 @@ class GraphStep(Step):
             self._ordinary(batch, lr)
             return
         if self._replay is None:
-            self._batch = batch.clone()
-            self.optimizer.zero_grad(set_to_none=True)  # what the recording allocates instead stays where it is
-            self._replay = self._capture(self._recorded, self._generator)
+            self._batch = torch.empty_like(batch)
         self._batch.copy_(batch)
         self._lr.fill_(lr)
+        if self._replay is None:
+            self.optimizer.zero_grad(set_to_none=True)  # what the recording allocates instead stays where it is
+            self._replay = self._capture(self._recorded, self._generator)
         self._replay()
         self._set_lr(lr)  # a number again, for whoever reads it
         self._seen += len(batch)

@@ -5,6 +5,7 @@ Nothing is drawn here: the same arguments give the same images on every device.
 """
 
 import math
+from functools import cache
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -135,8 +136,7 @@ def cutout(images: Images, side: Magnitude, center: Float[Tensor, "b 2"]) -> Ima
     """
     h, w = images.shape[-2:]
     x, y = _grid(h, w, images.device)
-    fill = torch.tensor(_CUTOUT_RGB, dtype=torch.uint8, device=images.device).view(1, 3, 1, 1)
-    fill = grayscale(fill) if images.shape[1] == 1 else fill
+    fill = _cutout_fill(images.shape[1], images.device)
     inside = _covers(x, center[:, 0], side) & _covers(y, center[:, 1], side) & (side > 0).view(-1, 1, 1)
     return torch.where(inside.unsqueeze(1), fill, images)
 
@@ -177,6 +177,12 @@ def _fixed(value: Tensor) -> Tensor:
 
 def _grid(h: int, w: int, device: torch.device) -> tuple[Int64[Tensor, "1 1 w"], Int64[Tensor, "1 h 1"]]:
     return torch.arange(w, device=device).view(1, 1, w), torch.arange(h, device=device).view(1, h, 1)
+
+
+@cache  # on a GPU, sending it makes the host wait
+def _cutout_fill(channels: int, device: torch.device) -> UInt8[Tensor, "1 c 1 1"]:
+    fill = torch.tensor(_CUTOUT_RGB, dtype=torch.uint8).view(1, 3, 1, 1)
+    return (grayscale(fill) if channels == 1 else fill).to(device)
 
 
 def _take(images: Images, x: Int64[Tensor, "#b #h #w"], y: Int64[Tensor, "#b #h #w"]) -> Images:

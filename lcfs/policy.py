@@ -172,7 +172,8 @@ class Policy:
                 op = table[name]
                 operation[s, k], probability[s, k] = index[name], chance
                 magnitude[s, k], signed[s, k] = level * (op.high - op.low) + op.low, op.signed
-        self._tables = {torch.device("cpu"): (operation, probability, magnitude, signed)}
+        self._tables: dict[torch.device, tuple[Tensor, ...]] = {}  # by device: in a recorded step nothing may be sent
+        self._tables[torch.device("cpu")] = (operation, probability, magnitude, signed)
 
     def __call__(self, images: UInt8[Tensor, "b c h w"], generator: Generator) -> UInt8[Tensor, "b c h w"]:
         whole, device = self.ranks.whole(len(images)), images.device
