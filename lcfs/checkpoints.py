@@ -12,7 +12,7 @@ from typing import IO, Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from lcfs.errors import InputError
 
@@ -67,6 +67,25 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     if not state:
         raise InputError(f"{path} holds no tensors under the usual keys ({', '.join(_KEYS)}); {_REMEDY}")
     return _without_prefixes({name: t.to_dense() if t.layout != torch.strided else t for name, t in state.items()})
+
+
+def load_into(net: nn.Module, state: dict[str, Tensor], *, origin: str, wanted: str) -> None:
+    """Give a net the tensors of a state dict.
+
+    Args:
+        origin, wanted: for the errors, where the state dict comes from and which net it should be of.
+
+    Raises:
+        InputError: other keys or shapes than the net's, infinite or NaN values.
+    """
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{origin} is no checkpoint of {wanted} ({reason}); name the run it comes from") from error
+    for name, tensor in net.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{name} in {origin} holds infinite or NaN values, of which no net can be made; retrain")
 
 
 def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:

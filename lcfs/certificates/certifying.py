@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lcfs import data
 from lcfs.architectures import build_configured
@@ -18,7 +18,7 @@ from lcfs.certificates.evidence import Sample, count_errors
 from lcfs.certificates.predictors import Predictor, ten_thousandths
 from lcfs.certificates.quantized_predictors import QuantizedPredictor
 from lcfs.certificates.quantized_runs import QuantizedRun
-from lcfs.checkpoints import load_state
+from lcfs.checkpoints import load_into, load_state
 from lcfs.config import TrainConfig
 from lcfs.errors import InputError
 from lcfs.folding import fold_batchnorm
@@ -96,6 +96,10 @@ def certify_state(
 ) -> Certificate:
     """The same for a state dict and a data set in memory; `config` says which net and which data they are."""
     _check_delta(delta)
+    if config.random_labels:
+        raise InputError(
+            f"{origin} was trained on random labels, of which a certificate cannot speak: train on real ones"
+        )
     predictor = _predictor(config, dataset)
     arrays = _folded(config, state, dataset, origin)
     ways = tuple(candidates)
@@ -141,7 +145,7 @@ def certify_levels(
     """The same for the state dict of a `QuantizedNet`, trained on all training images of the data set."""
     _check_delta(delta)
     net = QuantizedNet(architecture, dataset.image_shape[0], dataset.classes)
-    _load(net, state, origin, "this quantized net")
+    load_into(net, state, origin=origin, wanted="this quantized net")
     predictor = QuantizedPredictor(architecture, dataset.image_shape, dataset.classes)
     return _certificate(encode(predictor, net.levels()), dataset, delta, validation=0, seed=0)
 
@@ -185,16 +189,5 @@ def _predictor(config: TrainConfig, dataset: data.Dataset) -> Predictor:
 def _folded(config: TrainConfig, state: dict[str, Tensor], dataset: data.Dataset, origin: str) -> dict[str, np.ndarray]:
     """Arrays of the net with BatchNorm folded away, float32."""
     model = build_configured(config, dataset.image_shape, dataset.classes)
-    _load(model, state, origin, f"this {config.architecture}")
+    load_into(model, state, origin=origin, wanted=f"this {config.architecture}")
     return {name: tensor.float().numpy() for name, tensor in fold_batchnorm(model).state_dict().items()}
-
-
-def _load(model: nn.Module, state: dict[str, Tensor], origin: str, net: str) -> None:
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{origin} is no checkpoint of {net} ({reason}); check --run") from error
-    for name, tensor in model.state_dict().items():
-        if not torch.isfinite(tensor).all():
-            raise InputError(f"{name} in {origin} holds infinite or NaN values, which have no description; retrain")

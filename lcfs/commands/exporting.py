@@ -22,7 +22,8 @@ def export(arguments: list[str]) -> int:
 
         Args:
             run: A run directory of lcfs train.
-            output: The file to write: .safetensors, read by lcfs.exporting.load, or .onnx, which is dense.
+            output: The file to write: .safetensors, read by lcfs.exporting.load, or .onnx, which is dense and takes
+                pixels 0…255.
             checkpoint: A state dict of the same net to take instead of the run's newest checkpoint.
         """
         return run, output, checkpoint
@@ -34,9 +35,10 @@ def export(arguments: list[str]) -> int:
     written = write(run, output, checkpoint=checkpoint)
     rows = [
         (s.name, s.kind, f"{s.inputs:,}", f"{s.outputs:,}", f"{s.entries:,}" if s.entries else "")
-        for s in written.net.spec.layers
+        for s in written.layers
     ]
-    console.print_table(("layer", "kind", "in", "out", "entries"), rows)
+    if rows:
+        console.print_table(("layer", "kind", "in", "out", "entries"), rows)
     print(
         f"{output}: {written.file_bytes:,} bytes (the full net's {written.weights:,} weights: "
         f"{written.weight_bytes:,}); largest relative difference of logits {written.difference:.1e}"

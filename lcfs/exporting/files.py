@@ -1,10 +1,8 @@
-"""Exported nets as files: safetensors with a description in its header, read with every field checked; ONNX."""
+"""Exported nets as files: safetensors with a description in its header, read with every field checked."""
 
 import dataclasses
-import importlib.util
 import json
 import re
-import warnings
 from pathlib import Path
 from typing import Any, get_args
 
@@ -75,30 +73,6 @@ def load(path: str | Path) -> ExportedNet:
         reason = (str(error).strip().splitlines() or ["no description"])[0].rstrip(".")[:200]
         raise InputError(f"{path} is no valid exported net ({reason}); write it again with lcfs export") from error
     return net
-
-
-def save_onnx(net: ExportedNet, path: Path) -> None:
-    """Write a net without CSR layers as ONNX, through torch.onnx.
-
-    Raises:
-        InputError: torch.onnx lacks a package that lcfs does not bring, or the file cannot be written.
-    """
-    missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"torch.onnx needs {' and '.join(missing)} to write {path.name}: pip install {' '.join(missing)}, "
-            "or choose a name that ends in .safetensors"
-        )
-    x = torch.zeros(2, *net.spec.image)
-    with warnings.catch_warnings():  # torch's exporter warns about its own internals
-        warnings.simplefilter("ignore")
-        names: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]}
-        program = torch.onnx.export(net, (x,), dynamo=True, dynamic_shapes=({0: torch.export.Dim("batch")},), **names)
-    if program is None:
-        raise InputError(
-            f"torch.onnx made nothing of this net; choose a name that ends in .safetensors for {path.name}"
-        )
-    write_bytes_atomically(program.model_proto.SerializeToString(), path)
 
 
 def _parse(found: Any) -> NetSpec:

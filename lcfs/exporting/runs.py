@@ -7,10 +7,12 @@ import torch
 
 from lcfs import data
 from lcfs.architectures import build_configured, count_weights
-from lcfs.checkpoints import load_state
+from lcfs.checkpoints import load_into, load_state
 from lcfs.errors import InputError
-from lcfs.exporting.files import save, save_onnx
-from lcfs.exporting.net import ExportedNet, lower
+from lcfs.exporting.files import save
+from lcfs.exporting.net import ExportedNet, LayerSpec, lower
+from lcfs.exporting.onnx import save_onnx
+from lcfs.folding import fold_batchnorm
 from lcfs.runs import Run
 
 SUFFIXES = (".safetensors", ".onnx")
@@ -22,13 +24,13 @@ class Exported:
     """What was written.
 
     Attributes:
-        net: as it was written.
+        layers: as they were written; of ResNet18, which only loses its BatchNorm, none are listed.
         weights, weight_bytes: of the full net.
         file_bytes: size of the file.
         difference: largest |Δ logit| on 64 random inputs, relative to the largest |logit|.
     """
 
-    net: ExportedNet
+    layers: tuple[LayerSpec, ...]
     weights: int
     weight_bytes: int
     file_bytes: int
@@ -42,38 +44,40 @@ def export(run: str | Path, output: str | Path, *, checkpoint: str | Path | None
     Args:
         run: a run directory of `lcfs train`.
         output: the file; its suffix says which format: .safetensors (read it with `lcfs.exporting.load`) or .onnx
-            (dense).
+            (dense, and with the normalization of images in it).
         checkpoint: a state dict of that net to take instead of the run's newest checkpoint.
 
     Raises:
-        InputError: no such run, a checkpoint of another net, resnet18, an unknown suffix, a package that ONNX lacks.
+        InputError: no such run, a checkpoint of another net, an unknown suffix, a package that ONNX lacks, resnet18 as
+            .safetensors.
     """
     output = Path(output)
     if output.suffix not in SUFFIXES:
         raise InputError(f"{output} must end in one of {', '.join(SUFFIXES)}, which says what is written")
+    onnx = output.suffix == ".onnx"
     opened = Run.open(Path(run))
     config = opened.config()
+    if config.architecture == "resnet18" and not onnx:
+        raise InputError(
+            f"{output} cannot hold a resnet18, which is no chain of layers; choose a name that ends in .onnx"
+        )
     image = data.image_shape(config.data)
     model = build_configured(config, image, data.classes(config.data)).eval()
     path = Path(checkpoint) if checkpoint is not None else opened.newest_checkpoint()
-    try:
-        model.load_state_dict(load_state(path))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is no checkpoint of the net of {run} ({reason}); name another") from error
+    load_into(model, load_state(path), origin=str(path), wanted=f"the net of {run}")
     mean, std = data.normalization(config.data)
-    net = lower(
-        model,
-        image,
-        mean=mean,
-        std=std,
-        data=config.data,
-        permutation=data.pixel_permutation(config.seed, image) if config.permute_pixels else None,
-        sparse=output.suffix == ".safetensors",
-    )
+    permutation = data.pixel_permutation(config.seed, image) if config.permute_pixels else None
+    if config.architecture == "resnet18":
+        net = fold_batchnorm(model)
+    else:
+        net = lower(model, image, mean=mean, std=std, data=config.data, permutation=permutation, sparse=not onnx)
     x = torch.randn(_PROBES, *image, generator=torch.Generator().manual_seed(0))
     expected = model(x)
     difference = (net(x) - expected).abs().max() / expected.abs().max().clamp_min(1e-30)
-    (save if output.suffix == ".safetensors" else save_onnx)(net, output)
+    if isinstance(net, ExportedNet) and not onnx:
+        save(net, output)
+    else:
+        save_onnx(net, output, image=image, mean=mean, std=std, permutation=permutation)
+    layers = net.spec.layers if isinstance(net, ExportedNet) else ()
     weights = count_weights(model)
-    return Exported(net, weights, 4 * weights, output.stat().st_size, difference.item())
+    return Exported(layers, weights, 4 * weights, output.stat().st_size, difference.item())

@@ -5,9 +5,10 @@ import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import onnx
+import onnxruntime
 import pytest
 import torch
 from safetensors import safe_open
@@ -16,12 +17,14 @@ from torch import Tensor, nn
 
 import lcfs
 from lcfs import augment, cli, data, exporting
+from lcfs.architectures import build_configured
 from lcfs.compaction.chain import chain
 from lcfs.config import OptimizerConfig, TrainConfig
 from lcfs.errors import InputError
-from lcfs.exporting import ExportedNet, csr, files, load, save, simplify
-from lcfs.exporting.csr import BLOCK, CsrLinear, csr_is_faster, csr_of
+from lcfs.exporting import csr, load, save, simplify
+from lcfs.exporting.csr import BLOCK, csr_is_faster, csr_of
 from lcfs.exporting.net import lower
+from lcfs.exporting.onnx import save_onnx
 from lcfs.layers import LocallyConnected2d
 from lcfs.training import train
 
@@ -29,25 +32,33 @@ IMAGE = (3, 8, 10)
 NETS = ("s-fc", "s-local", "s-conv", "d-fc", "d-local", "d-conv", "3-fc")
 
 
-def net_of(name: str, *, density: float = 1.0, dead: bool = True, base_channels: int = 4) -> nn.Module:
+def net_of(name: str, *, density: float = 1.0, dead: bool = True) -> nn.Module:
     """A net far from its start, with some units without incoming and some without outgoing weights, constants of both
-    signs among them."""
+    signs among them; its BatchNorm keeps the images apart, however deep and sparse it is."""
     torch.manual_seed(1)
-    net = lcfs.build(name, base_channels=base_channels, image=IMAGE, classes=5, dropout=0.1).eval()
+    net = lcfs.build(name, base_channels=48 if name == "3-fc" else 4, image=IMAGE, classes=5, dropout=0.1)
+    x = torch.randn(64, *IMAGE)
     with torch.no_grad():
-        for stage in chain(net):
-            stage.layer.weight *= torch.rand_like(stage.layer.weight) < density
+        for stage in chain(net)[:-1]:
+            if not isinstance(stage.layer, nn.Conv2d):  # with so few weights it would let nothing through
+                stage.layer.weight *= torch.rand_like(stage.layer.weight) < density
         for stage, after in pairwise(chain(net)):
             assert stage.norm is not None
-            assert stage.norm.running_mean is not None
-            assert stage.norm.running_var is not None
-            stage.norm.running_mean.uniform_(-0.3, 0.3)
-            stage.norm.running_var.uniform_(0.1, 1)
+            stage.norm.momentum = 1.0
             stage.norm.bias.uniform_(-1, 1)
             if dead:
                 stage.layer.weight.movedim(stage.dims[0], 0)[1:3] = 0
                 each = after.layer.in_features // stage.channels if isinstance(after.layer, nn.Linear) else 1
                 after.layer.weight.movedim(after.dims[1], 0)[3 * each : 4 * each] = 0
+        net(x)
+        for stage in chain(net)[:-1]:
+            assert stage.norm is not None
+            assert stage.norm.running_mean is not None
+            assert stage.norm.running_var is not None
+            stage.norm.running_mean += torch.empty_like(stage.norm.running_mean).uniform_(-0.3, 0.3)
+            stage.norm.running_var.clamp_(min=1e-3).mul_(torch.empty_like(stage.norm.running_var).uniform_(0.5, 2))
+        logits = net.eval()(x)
+    assert relative(logits[1:], logits[:-1]) > 1e-2, "a constant net would pass every test"
     return net
 
 
@@ -262,27 +273,77 @@ def test_export_of_a_run(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert net.stored_bytes() < 0.75 * 4 * lcfs.count_weights(model)
 
 
-def test_onnx_needs_packages_or_is_written_by_torch(
+def outputs(path: Path, images: Tensor) -> Tensor:
+    """Logits of an ONNX file in onnxruntime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(["logits"], {"images": images.numpy()})
+    return torch.from_numpy(logits)
+
+
+@pytest.mark.parametrize("name", ["s-fc", "s-conv", "s-local", "resnet18"])
+def test_onnx_of_a_run(name: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Reference: onnxruntime gives the logits of the torch net for images as they are, whatever the batch."""
+    if name != "s-fc":
+        run = tmp_path / "run"
+        train(TrainConfig(name, 2, epochs=1, batch_size=256, optimizer=OptimizerConfig("sgd")), run)
+    file = tmp_path / "net.onnx"
+    code, out, err = call(capsys, "export", str(run), "-o", str(file))
+    assert (code, err) == (0, "")
+    assert "difference" in out
+    opened, dataset = exporting.runs.Run.open(run), data.load("digits")
+    config = opened.config()
+    model = build_configured(config, (1, 8, 8), 10).eval()
+    model.load_state_dict(lcfs.load_state(opened.newest_checkpoint()))
+    permutation = data.pixel_permutation(config.seed, (1, 8, 8)) if config.permute_pixels else None
+    for batch in (1, 2, 77):
+        images = dataset.test.images[:batch]
+        expected = model(augment.normalize(images, dataset.mean, dataset.std, permutation))
+        assert relative(outputs(file, images), expected) < 1e-5  # float32, two orders of summation
+    graph = onnx.load(file)
+    onnx.checker.check_model(graph, full_check=True)
+    assert {opset.domain for opset in graph.opset_import} <= {""}, "only operators that every runtime has"
+    assert str(Path(lcfs.__file__).parent).encode() not in file.read_bytes(), "no paths of the machine it was made on"
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_onnx_of_every_chain(name: str, tmp_path: Path) -> None:
+    """Far from the start, with three channels and unequal sides."""
+    model = net_of(name)
+    net = lower(model, IMAGE, sparse=False)
+    permutation = torch.randperm(80)
+    mean, std = (0.1, 0.4, 0.5), (0.2, 0.3, 0.25)
+    save_onnx(net, tmp_path / "net.onnx", image=IMAGE, mean=mean, std=std, permutation=permutation)
+    images = torch.randint(256, (5, *IMAGE), dtype=torch.uint8)
+    expected = model(augment.normalize(images, mean, std, permutation))
+    assert relative(outputs(tmp_path / "net.onnx", images), expected) < 1e-5
+    assert relative(outputs(tmp_path / "net.onnx", images.flip(3)), expected) > 1e-3, "negative control"
+
+
+def test_onnx_that_cannot_be_written_is_one_sentence(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exporter itself is torch's and replaced here; what is tested is that it gets a dense net."""
-    monkeypatch.setattr(files.importlib.util, "find_spec", lambda name: None)
-    code, _, err = call(capsys, "export", str(run), "-o", str(tmp_path / "net.onnx"))
-    assert code == 2
-    assert "pip install onnx onnxscript" in err
-    assert not (tmp_path / "net.onnx").exists()
-    given: list[ExportedNet] = []
+    def refused(words: str) -> None:
+        code, _, err = call(capsys, "export", str(run), "-o", str(tmp_path / "net.onnx"))
+        assert (code, err.count("\n")) == (2, 1)
+        assert words in err
+        assert not (tmp_path / "net.onnx").exists()
 
-    def exporter(net: ExportedNet, *_: Any, **__: Any) -> SimpleNamespace:
-        given.append(net)
-        return SimpleNamespace(model_proto=SimpleNamespace(SerializeToString=lambda: b"onnx"))
+    def fails(*_: Any, **__: Any) -> None:
+        raise torch.onnx.OnnxExporterError("no decomposition\nand much more")
 
-    monkeypatch.setattr(files.importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr(torch.onnx, "export", exporter)
-    code, _, _ = call(capsys, "export", str(run), "-o", str(tmp_path / "net.onnx"))
-    assert code == 0
-    assert (tmp_path / "net.onnx").read_bytes() == b"onnx"
-    assert not any(isinstance(module, CsrLinear) for module in given[0].modules())
+    def fixes_the_batch(*arguments: Any, dynamic_shapes: Any, **options: Any) -> Any:
+        return original(*arguments, **options)
+
+    original = torch.onnx.export
+    for exporter, words in ((fails, "(no decomposition); update onnx"), (fixes_the_batch, "one size of batch")):
+        monkeypatch.setattr(torch.onnx, "export", exporter)
+        refused(words)
+    monkeypatch.setattr(exporting.onnx, "_MOST_BYTES", 1000)
+    refused("ONNX files end at 2 GiB")
+    monkeypatch.setattr(exporting.onnx.importlib.util, "find_spec", lambda name: None)
+    refused("pip install onnx onnxscript")
 
 
 def test_bad_input_is_one_sentence(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
