@@ -233,6 +233,22 @@ def test_a_sample_does_not_depend_on_the_others(policy):
     assert torch.equal(augment(images, generator(4))[::2], augment(changed, generator(4))[::2])
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("padding", [1, 4])
+def test_crop_and_flip_equal_slices_of_one_image_at_a_time(shape, padding):
+    images = smooth_and_noisy(50, shape)
+    state, (c, h, w) = generator(8), shape
+    tops, lefts = torch.randint(2 * padding + 1, (2, 50), generator=state).tolist()
+    flips = (torch.rand(50, generator=state) < 0.5).tolist()
+    expected = []
+    for image, top, left, flip in zip(images, tops, lefts, flips, strict=True):
+        crop = torch.nn.functional.pad(image, (padding,) * 4)[:, top : top + h, left : left + w]
+        expected.append(crop.flip(-1) if flip else crop)
+    config = AugmentConfig(policy="none", crop=padding, flip=True)
+    found = Augment(config, MEAN[:c], STD[:c])(images, generator(8))
+    assert torch.equal(found, normalize(torch.stack(expected), MEAN[:c], STD[:c]))
+
+
 def test_crop_and_flip_are_uniform_and_independent():
     """Chi-squared over the 3 × 3 × 2 outcomes of an asymmetric image; each equals its own slice of the padded one."""
     image = torch.arange(1, 26, dtype=torch.uint8).view(1, 5, 5)
