@@ -1,0 +1,89 @@
+"""Where the cells of a grid are trained: in this process, in processes of this machine, or as jobs of a Slurm cluster.
+
+Each takes calls by name and yields (name, what the call raised or None) as they end. Closing the iterator calls off
+what has not begun.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal
+
+from lcfs.errors import InputError
+
+ExecutorName = Literal["local", "slurm"]
+Calls = Mapping[str, tuple[Any, ...]]
+Ended = Iterator[tuple[str, BaseException | None]]
+
+_POLL_SECONDS = 2.0
+_MINUTES = 24 * 60
+
+
+def run_all(function: Callable[..., None], calls: Calls, executor: ExecutorName, jobs: int, folder: Path) -> Ended:
+    """Call `function(*arguments, threads)` for all of `calls`.
+
+    Args:
+        function: of a module that another process can import; threads 0 leaves torch's number as it is.
+        calls: arguments by name.
+        executor: local or slurm.
+        jobs: calls at once; on one machine each has its share of the cores, and 1 stays in this process.
+        folder: where Slurm's scripts and logs go.
+
+    Raises:
+        InputError: slurm without submitit.
+    """
+    if not calls:
+        return iter(())
+    if executor == "slurm":
+        return _on_slurm(function, calls, jobs, folder)
+    return _in_processes(function, calls, jobs) if jobs > 1 else _here(function, calls)
+
+
+def _here(function: Callable[..., None], calls: Calls) -> Ended:
+    for name, arguments in calls.items():
+        try:
+            function(*arguments, 0)
+        except Exception as error:
+            yield name, error
+        else:
+            yield name, None
+
+
+def _in_processes(function: Callable[..., None], calls: Calls, jobs: int) -> Ended:
+    threads = max((os.cpu_count() or 1) // jobs, 1)
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(function, *arguments, threads): name for name, arguments in calls.items()}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.exception()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _on_slurm(function: Callable[..., None], calls: Calls, jobs: int, folder: Path) -> Ended:
+    """One array of jobs; Slurm's SBATCH_PARTITION, SBATCH_GPUS and so on choose what they run on."""
+    try:
+        import submitit
+    except ImportError as error:
+        raise InputError("--executor slurm needs submitit; pip install submitit") from error
+    cluster = submitit.AutoExecutor(folder=folder, cluster="slurm")
+    cluster.update_parameters(slurm_array_parallelism=jobs, timeout_min=_MINUTES, name="lcfs")
+    with cluster.batch():
+        submitted = {name: cluster.submit(function, *arguments, 0) for name, arguments in calls.items()}
+    return _as_they_end(submitted)
+
+
+def _as_they_end(jobs: dict[str, Any]) -> Ended:
+    try:
+        while jobs:
+            ended = [name for name, job in jobs.items() if job.done()]
+            for name in ended:
+                yield name, jobs.pop(name).exception()
+            if not ended:
+                time.sleep(_POLL_SECONDS)
+    finally:
+        for job in jobs.values():
+            job.cancel()
