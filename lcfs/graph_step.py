@@ -51,9 +51,10 @@ class GraphStep(Step):
         generator: torch.Generator,
         *,
         bf16: bool,
+        copies: bool = False,
         capture: Capture = cuda_graph,
     ) -> None:
-        super().__init__(model, optimizer, augmentation, images, generator, bf16=bf16)
+        super().__init__(model, optimizer, augmentation, images, generator, bf16=bf16, copies=copies)
         if isinstance(optimizer, torch.optim.SGD) and generator.device.type == "cuda":
             for group in optimizer.param_groups:
                 group |= {"fused": True, "foreach": False}

@@ -50,6 +50,8 @@ class BetaLasso(torch.optim.Optimizer):
     ) -> None:
         defaults = {"lr": lr, "l1": l1, "beta": beta, "momentum": momentum}
         super().__init__(params, defaults | {"one_sided": one_sided, "all_parameters": all_parameters})
+        self.copies: dict[Tensor, Tensor] = {}
+        """Parameter → copy in half precision that the net computes with: has the gradient, receives the new weights."""
         self._nonzeros: dict[Tensor, Tensor] = {}
         for group in self.param_groups:
             _check(group)
@@ -57,6 +59,7 @@ class BetaLasso(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._nonzeros = {}  # counts of other weights
+        self.__dict__.setdefault("copies", {})
         for group in self.param_groups:  # as saved before it was an option of the group
             group.setdefault("all_parameters", self.defaults["all_parameters"])
 
@@ -69,9 +72,16 @@ class BetaLasso(torch.optim.Optimizer):
                 loss = closure()
         for group in self.param_groups:
             for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
+                gradient = self.copies.get(parameter, parameter).grad
+                if gradient is not None:
+                    self._update(parameter, gradient, group)
         return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """As torch's, for the copies too."""
+        super().zero_grad(set_to_none)
+        for copy in self.copies.values():
+            copy.grad = None
 
     def nonzeros(self) -> dict[Tensor, Tensor]:
         """Non-zero entries of each parameter after the last step: int64 `[]` on its device, so nothing has to wait.
@@ -93,7 +103,7 @@ class BetaLasso(torch.optim.Optimizer):
         l1 = group["l1"] if group["all_parameters"] or parameter.ndim >= 2 else 0.0
         rule = kernels.Rule.of(group["lr"], l1, group["beta"], group["momentum"], group["one_sided"])
         state = self.state[parameter]
-        target, copy = parameter, None
+        target, copy = parameter, self.copies.get(parameter)
         if parameter.dtype in _HALF:
             if "master" not in state:
                 state["master"] = parameter.float()

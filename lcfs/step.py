@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
+from lcfs.architectures import weights
 from lcfs.augment import Augment
 from lcfs.data import ImageSet
+from lcfs.optim import BetaLasso
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,9 @@ class Step:
         images: training set, on the model's device.
         generator: source of all randomness of the augmentation, on that device too.
         bf16: whether matrix products are autocast to bfloat16; loss, BatchNorm and weights stay in float32.
+        copies: whether, with `bf16` and BetaLasso, the net computes with bfloat16 copies of the weights, which the
+            update writes on the way, and whose gradients it reads: the same numbers without the casts of every step.
+            Nothing else may then look for the gradients of the weights.
     """
 
     def __init__(
@@ -40,15 +46,25 @@ class Step:
         generator: torch.Generator,
         *,
         bf16: bool,
+        copies: bool = False,
     ) -> None:
         self.model, self.optimizer = model.train(), optimizer
+        self._copies: dict[str, Tensor] = {}
+        if isinstance(optimizer, BetaLasso):
+            if copies and bf16:
+                for name, weight in weights(model):
+                    self._copies[name] = weight.detach().to(torch.bfloat16).requires_grad_()
+            optimizer.copies = {weight: self._copies[name] for name, weight in weights(model) if name in self._copies}
         self._augmentation, self._images, self._generator, self._bf16 = augmentation, images, generator, bf16
         self._loss = torch.zeros((), dtype=torch.float64, device=generator.device)
         self._right = torch.zeros((), dtype=torch.int64, device=generator.device)
         self._seen = 0
 
     def begin(self) -> None:
-        """Start an epoch: forget what was measured."""
+        """Start an epoch: forget what was measured, take up weights that others have changed."""
+        for name, weight in weights(self.model):
+            if name in self._copies:
+                self._copies[name].detach().copy_(weight.detach())
         self._loss.zero_()
         self._right.zero_()
         self._seen = 0
@@ -73,7 +89,7 @@ class Step:
         x, y = self._augmentation(self._images.images[batch], self._generator), self._images.labels[batch]
         # Every weight is cast once; a cache of casts would outlive the step that a CUDA graph records.
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16, cache_enabled=False):
-            logits = self.model(x)
+            logits = functional_call(self.model, self._copies, (x,)) if self._copies else self.model(x)
         loss = F.cross_entropy(logits.float(), y)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

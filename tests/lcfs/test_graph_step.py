@@ -22,7 +22,7 @@ SGD = OptimizerConfig("sgd", momentum=0.9, weight_decay=5e-4)
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-def make(kind: type[Step], config: TrainConfig, *, bf16: bool = False, device: str = "cpu", **arguments: Any) -> Step:
+def make(kind: type[Step], config: TrainConfig, *, device: str = "cpu", **arguments: Any) -> Step:
     torch.manual_seed(0)
     dataset = data.load("digits")
     model = lcfs.build(config.architecture, base_channels=config.base_channels, image=(1, 8, 8), dropout=config.dropout)
@@ -31,7 +31,7 @@ def make(kind: type[Step], config: TrainConfig, *, bf16: bool = False, device: s
         group["fused"] = isinstance(optimizer, torch.optim.SGD) or None  # reads its learning rate where it is
     augmentation = Augment(config.augment, dataset.mean, dataset.std)
     generator = torch.Generator(device).manual_seed(1)
-    return kind(model, optimizer, augmentation, dataset.train.to(device), generator, bf16=bf16, **arguments)
+    return kind(model, optimizer, augmentation, dataset.train.to(device), generator, **{"bf16": False, **arguments})
 
 
 def trained(step: Step, sizes: list[int]) -> list[Tensor]:
@@ -53,19 +53,35 @@ def assert_same(found: list[Tensor], expected: list[Tensor]) -> None:
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-@pytest.mark.parametrize("bf16", [False, True])
-@pytest.mark.parametrize("optimizer", [BETA_LASSO, MOMENTUM, SGD], ids=["beta-lasso", "momentum", "sgd"])
-@pytest.mark.parametrize("net", ["s-conv", "s-local", "s-fc", "d-fc", "resnet18"])
+PRECISIONS: tuple[dict[str, bool], ...] = ({}, {"bf16": True}, {"bf16": True, "copies": True})
+CASES = [
+    *((net, MOMENTUM, PRECISIONS[-1]) for net in ("s-conv", "s-local", "d-fc", "resnet18")),
+    *(("s-fc", optimizer, precision) for optimizer in (BETA_LASSO, MOMENTUM, SGD) for precision in PRECISIONS),
+]
+
+
+@pytest.mark.parametrize(("net", "optimizer", "precision"), CASES)
 def test_a_recorded_step_trains_as_an_ordinary_one(
-    net: Any, optimizer: OptimizerConfig, bf16: bool, monkeypatch: pytest.MonkeyPatch
+    net: Any, optimizer: OptimizerConfig, precision: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     augment = AugmentConfig(policy="trivial", crop=1, cutout=2)
     dropout = 0.0 if net == "resnet18" else 0.1
     config = TrainConfig(net, base_channels=2, dropout=dropout, optimizer=optimizer, augment=augment)
     sizes = [16] * (WARM_UP + 4)
-    expected = trained(make(Step, config, bf16=bf16), sizes)
+    expected = trained(make(Step, config, bf16=bool(precision)), sizes)
     monkeypatch.setattr(Policy, "grouped", Policy.everywhere)
-    assert_same(trained(make(GraphStep, config, bf16=bf16, capture=capture), sizes), expected)
+    assert_same(trained(make(GraphStep, config, capture=capture, **precision), sizes), expected)
+
+
+def test_copies_change_no_bit_of_ordinary_steps_and_follow_the_weights() -> None:
+    expected = trained(make(Step, CONFIG, bf16=True), [16] * 4)
+    step = make(Step, CONFIG, bf16=True, copies=True)
+    with torch.no_grad():
+        step.model.conv1.weight.add_(1)  # as if they had been restored
+        step.begin()
+        step.model.conv1.weight.sub_(1)
+    assert not torch.equal(trained(step, [16] * 4)[0], expected[0])  # adding and subtracting has rounded them
+    assert_same(trained(make(Step, CONFIG, bf16=True, copies=True), [16] * 4), expected)
 
 
 CONFIG = TrainConfig("s-fc", base_channels=1, optimizer=MOMENTUM, augment=AugmentConfig(crop=1))
@@ -133,5 +149,5 @@ def test_a_cuda_graph_trains_as_ordinary_steps_do(net: Any, optimizer: Optimizer
     config = TrainConfig(net, base_channels=2, dropout=0.1, optimizer=optimizer, augment=augment)
     sizes = [16] * (WARM_UP + 4)
     expected = trained(make(Step, config, bf16=True, device="cuda"), sizes)
-    found = trained(make(GraphStep, config, bf16=True, device="cuda", capture=cuda_graph), sizes)
+    found = trained(make(GraphStep, config, bf16=True, copies=True, device="cuda", capture=cuda_graph), sizes)
     assert_same(found, expected)
