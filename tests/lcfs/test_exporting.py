@@ -348,6 +348,9 @@ def test_onnx_that_cannot_be_written_is_one_sentence(
 
 def test_bad_input_is_one_sentence(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(lcfs.build("s-conv", base_channels=1, image=(1, 8, 8)).state_dict(), tmp_path / "other.pt")
+    diverged = lcfs.load_state(exporting.runs.Run.open(run).newest_checkpoint())
+    torch.save(diverged | {"fc2.bias": torch.full((10,), torch.inf)}, tmp_path / "diverged.pt")
+    residual = exporting.runs.Run.create(tmp_path / "residual", TrainConfig("resnet18", 2)).path
     for arguments, words in (
         ((str(run), "-o", str(tmp_path / "net.pt")), ".safetensors"),
         (("/nonexistent", "-o", str(tmp_path / "net.safetensors")), "config.json"),
@@ -356,6 +359,8 @@ def test_bad_input_is_one_sentence(run: Path, tmp_path: Path, capsys: pytest.Cap
             (str(run), "-o", str(tmp_path / "n.safetensors"), "--checkpoint", str(tmp_path / "other.pt")),
             "no checkpoint",
         ),
+        ((str(run), "-o", str(tmp_path / "n.onnx"), "--checkpoint", str(tmp_path / "diverged.pt")), "infinite or NaN"),
+        ((str(residual), "-o", str(tmp_path / "n.safetensors")), "ends in .onnx"),
     ):
         code, _, err = call(capsys, "export", *arguments)
         assert (code, err.count("\n")) == (2, 1)
