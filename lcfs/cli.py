@@ -3,9 +3,11 @@
 Exit codes: 0 done, 1 the run or check failed, 2 bad input (one sentence on standard error).
 """
 
+import contextlib
 import os
 import sys
 
+from lcfs import launch
 from lcfs.commands import (
     certifying,
     comparing,
@@ -41,14 +43,19 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        raise SystemExit(_dispatch(arguments))
+        if launch.rank() == 0:
+            raise SystemExit(_dispatch(arguments))
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            raise SystemExit(_dispatch(arguments))
     except InputError as error:
+        launch.let_first_speak()
         print(f"lcfs: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
     except KeyboardInterrupt:
+        launch.let_first_speak()
         print("lcfs: interrupted; continue a run with lcfs train --resume RUN", file=sys.stderr)
         raise SystemExit(130) from None
 
@@ -65,6 +72,8 @@ def _dispatch(arguments: list[str]) -> int:
     name, rest = arguments[0], arguments[1:]
     if name not in _COMMANDS:
         raise InputError(f"there is no command {name!r}{nearest(name, _COMMANDS)}; lcfs --help lists them")
+    if launch.processes() > 1 and name != "train":
+        raise InputError(f"torchrun is for lcfs train alone; run lcfs {name} without it")
     return _COMMANDS[name](rest) or 0
 
 
@@ -73,3 +82,7 @@ def _overview() -> str:
     width = max(map(len, _COMMANDS))
     lines += [f"  {name:<{width}}  {(function.__doc__ or '').splitlines()[0]}" for name, function in _COMMANDS.items()]
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

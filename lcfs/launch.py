@@ -1,6 +1,9 @@
-"""What torchrun tells a process through its environment; imports nothing, so that the command line stays quick."""
+"""What torchrun tells a process through its environment; imports nothing big, so that the command line stays quick."""
 
 import os
+import time
+
+_PATIENCE = 10  # seconds
 
 
 def rank() -> int:
@@ -16,3 +19,13 @@ def local_rank() -> int:
 def processes() -> int:
     """How many processes were started together."""
     return int(os.environ.get("WORLD_SIZE", 1)) if "RANK" in os.environ else 1
+
+
+def let_first_speak() -> None:
+    """Wait before this process says what is wrong, unless it is the first one.
+
+    What one refuses, all refuse. The first one says it and leaves, and torchrun then ends the others as they wait here;
+    if nothing ends this one, the trouble is its own.
+    """
+    if rank() > 0:
+        time.sleep(_PATIENCE)

@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from lcfs import analysis, augment, data
 from lcfs.architectures import weights
 from lcfs.descriptions import Report, report
+from lcfs.distributed import gathered, nonzeros
+from lcfs.parallel import ALONE, Ranks
 
 _BATCH = 1000
 
@@ -27,38 +29,43 @@ class Result:
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, dataset: data.Dataset, split: str, permutation: Tensor | None = None
+    model: nn.Module, dataset: data.Dataset, split: str, permutation: Tensor | None = None, ranks: Ranks = ALONE
 ) -> tuple[float, float]:
-    """(error in [0, 1], mean cross-entropy in nats) on a split: each image once, unaugmented, evaluation mode."""
+    """(error in [0, 1], mean cross-entropy in nats) on a split: each image once, unaugmented, evaluation mode.
+
+    The images are shared out among `ranks`, each of which has the net and gets the result.
+    """
     images: data.ImageSet = getattr(dataset, split)
     was_training = model.training
     model.eval()
     wrong = torch.zeros((), dtype=torch.int64, device=images.images.device)
     loss = torch.zeros((), dtype=torch.float64, device=images.images.device)
     for x, y in zip(images.images.split(_BATCH), images.labels.split(_BATCH), strict=True):
-        logits = model(augment.normalize(x, dataset.mean, dataset.std, permutation)).float()
-        wrong += (logits.argmax(1) != y).sum()
-        loss += F.cross_entropy(logits, y, reduction="sum")
+        logits = model(augment.normalize(ranks.own(x), dataset.mean, dataset.std, permutation)).float()
+        wrong += (logits.argmax(1) != ranks.own(y)).sum()
+        loss += F.cross_entropy(logits, ranks.own(y), reduction="sum")
     model.train(was_training)
-    return wrong.item() / len(images), loss.item() / len(images)
+    return ranks.sum(wrong).item() / len(images), ranks.sum(loss).item() / len(images)
 
 
-def measure(model: nn.Module, dataset: data.Dataset, permutation: Tensor | None = None) -> Result:
-    """The measurements a run ends with; the only place that touches the test set."""
-    train_error, _ = evaluate(model, dataset, "train", permutation)
-    test_error, _ = evaluate(model, dataset, "test", permutation)
-    state = named_weights(model)
-    return Result(
-        train_error=train_error,
-        test_accuracy=1 - test_error,
-        nonzeros=analysis.nonzeros(state),
-        weights={name: tensor.numel() for name, tensor in state.items()},
-        report=report(
-            analysis.summarize_state(model.state_dict()),
+def measure(model: nn.Module, dataset: data.Dataset, permutation: Tensor | None = None, ranks: Ranks = ALONE) -> Result:
+    """The measurements a run ends with; the only place that touches the test set. `ranks` as in `evaluate`."""
+    train_error, _ = evaluate(model, dataset, "train", permutation, ranks)
+    test_error, _ = evaluate(model, dataset, "test", permutation, ranks)
+    state, counts = gathered(model.state_dict(), ranks), nonzeros(named_weights(model), ranks)
+    return ranks.from_first(
+        lambda: Result(
             train_error=train_error,
-            samples=len(dataset.train),
-            classes=dataset.classes,
-        ),
+            test_accuracy=1 - test_error,
+            nonzeros=counts,
+            weights={name: tensor.numel() for name, tensor in named_weights(model).items()},
+            report=report(
+                analysis.summarize_state(state),
+                train_error=train_error,
+                samples=len(dataset.train),
+                classes=dataset.classes,
+            ),
+        )
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from lcfs import config
+from lcfs import config, launch
 from lcfs.commands.arguments import nearest, parse
 from lcfs.errors import InputError
 
@@ -51,13 +51,21 @@ def train(arguments: list[str]) -> int:
 
 
 def _run_training(chosen: config.TrainConfig | None, path: Path, track: bool = True) -> int:
+    from lcfs import parallel
+
+    with parallel.processes() as ranks:
+        return _run_together(chosen, path, track, ranks)
+
+
+def _run_together(chosen: config.TrainConfig | None, path: Path, track: bool, ranks: Any) -> int:
     from lcfs import console, tracking
     from lcfs.runs import Run
     from lcfs.training import Diverged, train
 
     resume = chosen is None
     if resume:
-        run = Run.open(path)
+        with ranks.together():
+            run = Run.open(path)
         if (run.summary() or {}).get("status") == "finished":
             print(f"{path} is finished already")
             return 0
@@ -80,6 +88,7 @@ def _run_training(chosen: config.TrainConfig | None, path: Path, track: bool = T
             result = train(chosen, path, resume=resume, on_epoch=after_epoch)
         except Diverged as error:
             line.close()
+            launch.let_first_speak()
             print(f"lcfs: {error}", file=sys.stderr)
             if mirror:
                 mirror.close()
