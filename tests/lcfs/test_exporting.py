@@ -19,7 +19,7 @@ import lcfs
 from lcfs import augment, cli, data, exporting
 from lcfs.architectures import build_configured
 from lcfs.compaction.chain import chain
-from lcfs.config import OptimizerConfig, TrainConfig
+from lcfs.config import AugmentConfig, OptimizerConfig, TrainConfig
 from lcfs.errors import InputError
 from lcfs.exporting import csr, load, save, simplify
 from lcfs.exporting.csr import BLOCK, csr_is_faster, csr_of
@@ -287,7 +287,7 @@ def test_onnx_of_a_run(name: str, run: Path, tmp_path: Path, capsys: pytest.Capt
     """Reference: onnxruntime gives the logits of the torch net for images as they are, whatever the batch."""
     if name != "s-fc":
         run = tmp_path / "run"
-        train(TrainConfig(name, 2, epochs=1, batch_size=256, optimizer=OptimizerConfig("sgd")), run)
+        train(TrainConfig(name, 2, epochs=2, batch_size=64, augment=AugmentConfig(crop=0, flip=False)), run)
     file = tmp_path / "net.onnx"
     code, out, err = call(capsys, "export", str(run), "-o", str(file))
     assert (code, err) == (0, "")
@@ -300,6 +300,7 @@ def test_onnx_of_a_run(name: str, run: Path, tmp_path: Path, capsys: pytest.Capt
     for batch in (1, 2, 77):
         images = dataset.test.images[:batch]
         expected = model(augment.normalize(images, dataset.mean, dataset.std, permutation))
+        assert batch == 1 or relative(expected[1:], expected[:-1]) > 1e-2, "a constant net would pass"
         assert relative(outputs(file, images), expected) < 1e-5  # float32, two orders of summation
     graph = onnx.load(file)
     onnx.checker.check_model(graph, full_check=True)
@@ -307,9 +308,9 @@ def test_onnx_of_a_run(name: str, run: Path, tmp_path: Path, capsys: pytest.Capt
     assert str(Path(lcfs.__file__).parent).encode() not in file.read_bytes(), "no paths of the machine it was made on"
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_onnx_of_every_chain(name: str, tmp_path: Path) -> None:
-    """Far from the start, with three channels and unequal sides."""
+@pytest.mark.parametrize("name", ["3-fc", "d-conv", "d-local"])
+def test_onnx_of_other_nets(name: str, tmp_path: Path) -> None:
+    """Reference: the same far from the start, with three channels and unequal sides."""
     model = net_of(name)
     net = lower(model, IMAGE, sparse=False)
     permutation = torch.randperm(80)
