@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: venv demo test test-slow lint bench clean
+.PHONY: venv demo test test-slow lint bench gpu clean
 
 venv: $(VENV)/.ready
 
@@ -31,6 +31,10 @@ bench: venv
 	$(BIN)/python -m benchmarks.embedding
 	$(BIN)/python -m benchmarks.update
 	$(BIN)/python -m benchmarks.sparse_inference
+
+# On a machine with a GPU; GPU_OPTIONS="--hours 1 --price-per-hour 3", or --try to try it without one.
+gpu: venv
+	$(BIN)/python scripts/gpu.py runs/gpu $(GPU_OPTIONS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -18,6 +18,7 @@ With --cpu everything runs at a tiny size on the CPU, to try it; those numbers m
 """
 
 import argparse
+import gc
 import json
 import os
 import time
@@ -265,8 +266,7 @@ def main() -> None:
         print(json.dumps(results[-1]), flush=True)
         if arguments.record:
             Path(arguments.record).write_text(json.dumps(results, indent=1) + "\n")
-        if device == "cuda":
-            torch.cuda.empty_cache()
+        gc.collect()  # the workers of the DataLoader, the memory of the graphs
 
 
 if __name__ == "__main__":
