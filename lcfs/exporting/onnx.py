@@ -32,8 +32,8 @@ def save_onnx(
 
     Every layer is dense, its zeros stored and multiplied. ONNX has no product with a sparse matrix: made of Gather, Mul
     and ReduceSum, 8,192 × 3,072 weights at 2 % density took 1.3 times as long as dense at batch 1 and 8 times at batch
-    16 (onnxruntime 1.31, one CPU thread). Stored as a sparse initializer the same weights take a seventeenth of the file
-    and as long as dense, since onnxruntime fills in the zeros when it reads them; plain ones ask less of other runtimes.
+    16 (onnxruntime 1.31, one CPU thread). As a sparse initializer the same weights take a seventeenth of the file and
+    as long as dense, since onnxruntime fills in the zeros when it reads them; plain ones ask less of other runtimes.
     `lcfs.exporting.save` is for sparse nets.
 
     Args:
