@@ -30,6 +30,8 @@ class OptimizerConfig:
     """Threshold βλ; 0 is plain L1 (beta-lasso only)."""
     one_sided: bool = False
     """Keep θ ≥ βλ instead of |θ| ≥ βλ."""
+    threshold: Literal["hard", "soft"] = "hard"
+    """hard is Algorithm 1; soft shrinks by ηβλ instead, a proximal step: beta 1 is ISTA (beta-lasso only)."""
     all_parameters: bool = False
     """Regularize biases and BatchNorm too, Algorithm 1 to the letter."""
 
@@ -46,6 +48,20 @@ class AugmentConfig:
     """Horizontal flip with probability one half."""
     cutout: int = 0
     """Side of the square that is set to zero; 0 for none."""
+
+
+@dataclass(frozen=True)
+class PruneConfig:
+    """Iterative magnitude pruning with rewinding: train, remove, rewind, train again (see `lcfs.pruning`)."""
+
+    rounds: int = 1
+    """Trainings; weights are removed before each but the first."""
+    fraction: float = 0.0
+    """Share of the remaining weights that is removed each time, the smallest magnitudes."""
+    rewind_epoch: int = 0
+    """Weights and learning rate go back to where they were after this epoch of the first round; 0 is the start."""
+    scope: Literal["global", "layer"] = "global"
+    """Whether magnitudes are compared across all layers, or within each."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,10 @@ class TrainConfig:
     """Training images set aside for validation."""
     permute_pixels: bool = False
     """Apply one fixed random permutation to all pixels, after augmentation."""
+    random_labels: bool = False
+    """Train on labels drawn at random, once and from the seed; validation and test labels stay."""
     epochs: int = 40
+    """Of each round, where there are several."""
     batch_size: int = 512
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -78,6 +97,7 @@ class TrainConfig:
     """Leave units that are dead for good out of the computation, from epoch to epoch; exact, not for resnet18."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    prune: PruneConfig = field(default_factory=PruneConfig)
 
     def __post_init__(self) -> None:
         for name in ("base_channels", "epochs", "batch_size"):
@@ -94,10 +114,28 @@ class TrainConfig:
             raise InputError(f"optimizer.momentum must lie in [0, 1), got {self.optimizer.momentum}")
         if self.compact and self.architecture == "resnet18":
             raise InputError("compact removes units from a chain of layers, which resnet18 is not; leave compact out")
+        _check_pruning(self.prune, self.epochs)
+        if self.compact and self.prune.rounds > 1:
+            raise InputError("compact cannot follow weights that pruning holds at zero; leave compact out")
+        if self.compact and self.optimizer.threshold == "soft":
+            raise InputError("compact knows what rests under a hard threshold only; leave compact out")
         if self.optimizer.name == "beta-lasso" and self.optimizer.weight_decay:
             raise InputError(
                 "optimizer.weight_decay belongs to sgd; beta-lasso has l1_conv and l1_fc instead: set it to 0"
             )
+
+
+def _check_pruning(prune: PruneConfig, epochs: int) -> None:
+    if prune.rounds < 1:
+        raise InputError(f"prune.rounds must be at least 1, got {prune.rounds}")
+    if not 0 <= prune.fraction < 1:
+        raise InputError(f"prune.fraction must lie in [0, 1), got {prune.fraction}")
+    if not 0 <= prune.rewind_epoch < epochs:
+        raise InputError(f"prune.rewind_epoch must lie in 0…{epochs - 1}, got {prune.rewind_epoch}")
+    if prune.rounds > 1 and prune.fraction == 0:
+        raise InputError("prune.rounds above 1 needs a prune.fraction above 0")
+    if prune.rounds == 1 and prune.fraction > 0:
+        raise InputError("prune.fraction is removed before the second round; set prune.rounds to 2 or more")
 
 
 def presets() -> dict[str, TrainConfig]:
@@ -127,6 +165,7 @@ def from_dict(values: dict[str, Any]) -> TrainConfig:
             **values,
             "optimizer": OptimizerConfig(**values["optimizer"]),
             "augment": AugmentConfig(**values["augment"]),
+            "prune": PruneConfig(**values.get("prune", {})),  # absent from runs of before there was pruning
         }
         return TrainConfig(**nested)
     except (TypeError, KeyError) as error:

@@ -4,7 +4,7 @@ Nothing here unpickles. A data set is small enough to live on the device in one 
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -195,6 +195,20 @@ def pixel_permutation(seed: int, image: tuple[int, int, int]) -> Int64[Tensor, "
     if not 0 <= seed < 2**32:
         raise InputError(f"seed must lie in 0…2³² - 1 to draw a permutation of the pixels, got {seed}")
     return torch.from_numpy(np.random.RandomState(seed).permutation(image[1] * image[2]))
+
+
+def with_random_labels(dataset: Dataset, seed: int) -> Dataset:
+    """The same images, and for training ones labels drawn independently and uniformly from all classes.
+
+    Validation and test labels stay. The same seed draws the same labels on every machine.
+    Raises: InputError for a seed outside 0…2³² − 1.
+    Source: Zhang et al., Understanding deep learning requires rethinking generalization, 2017.
+    """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed must lie in 0…2³² - 1 to draw labels, got {seed}")
+    drawn = np.random.RandomState(seed).randint(dataset.classes, size=len(dataset.train), dtype=np.int64)
+    labels = torch.from_numpy(drawn).to(dataset.train.labels.device)
+    return replace(dataset, train=ImageSet(dataset.train.images, labels))
 
 
 def _check_name(name: str) -> None:

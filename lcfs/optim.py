@@ -19,18 +19,26 @@ class BetaLasso(torch.optim.Optimizer):
         θ ← θ · 1[|θ| ≥ βλ]
 
     The threshold is not scaled by η. β = 0 is L1 regularization by subgradient, which gives no exact zeros.
+
+    With `soft` a step is θ ← S(θ − η ∇f(θ)), S(x) = sign(x) max(|x| − ηβλ, 0), the proximal step of the
+    penalty βλ‖θ‖₁: it takes the place of λ sign θ, and β = 1 is ISTA with λ. Scaled by η, because the paper's text
+    ("soft-thresholding") and its βλ taken together literally would be a step of the penalty (βλ/η)‖θ‖₁, which pulls
+    each weight by βλ in every step and grows without bound as η anneals to 0: the minimizer would depend on η, and in
+    the paper's setting (βλ = 1e-3) any weight of size 0.02 would be gone after 20 steps.
+
     Parameters with fewer than two dimensions (biases, BatchNorm) and groups with `l1=0` get plain SGD. Parameters in
     bfloat16 or float16 are updated through float32 master copies, since the L1 step (ηλ = 2e-6) is below their spacing.
 
     Args:
         params: parameters or groups; a group may set its own `lr`, `l1`, `beta`, `momentum`, `one_sided`,
-            `all_parameters`.
+            `all_parameters`, `soft`.
         lr: η ≥ 0; a scalar tensor on the parameters' device lets a captured CUDA graph see it change.
         l1: λ ≥ 0 of Algorithm 1.
         beta: β ≥ 0; the threshold is βλ (50 in the paper).
         momentum: in [0, 1); 0 in the paper. v ← μv + (∇f + λ sign θ), θ ← θ − ηv, then the threshold.
         one_sided: keep θ ≥ βλ instead of |θ| ≥ βλ (only positive weights survive; a hypothesis about Figure 3).
         all_parameters: treat biases and BatchNorm like weights, Algorithm 1 to the letter.
+        soft: shrink by ηβλ instead of the hard threshold.
 
     Raises:
         ValueError: a value outside its range.
@@ -47,8 +55,9 @@ class BetaLasso(torch.optim.Optimizer):
         momentum: float = 0.0,
         one_sided: bool = False,
         all_parameters: bool = False,
+        soft: bool = False,
     ) -> None:
-        defaults = {"lr": lr, "l1": l1, "beta": beta, "momentum": momentum}
+        defaults = {"lr": lr, "l1": l1, "beta": beta, "momentum": momentum, "soft": soft}
         super().__init__(params, defaults | {"one_sided": one_sided, "all_parameters": all_parameters})
         self.copies: dict[Tensor, Tensor] = {}
         """Parameter → copy in half precision that the net computes with: has the gradient, receives the new weights."""
@@ -60,8 +69,9 @@ class BetaLasso(torch.optim.Optimizer):
         super().__setstate__(state)
         self._nonzeros = {}  # counts of other weights
         self.__dict__.setdefault("copies", {})
-        for group in self.param_groups:  # as saved before it was an option of the group
+        for group in self.param_groups:  # as saved before these were options of the group
             group.setdefault("all_parameters", self.defaults["all_parameters"])
+            group.setdefault("soft", self.defaults["soft"])
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -101,7 +111,8 @@ class BetaLasso(torch.optim.Optimizer):
         if gradient.is_sparse:
             raise RuntimeError("BetaLasso does not take sparse gradients; use a dense embedding")
         l1 = group["l1"] if group["all_parameters"] or parameter.ndim >= 2 else 0.0
-        rule = kernels.Rule.of(group["lr"], l1, group["beta"], group["momentum"], group["one_sided"])
+        options = (group["beta"], group["momentum"], group["one_sided"], group["soft"])
+        rule = kernels.Rule.of(group["lr"], l1, *options)
         state = self.state[parameter]
         target, copy = parameter, self.copies.get(parameter)
         if parameter.dtype in _HALF:

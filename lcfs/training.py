@@ -16,6 +16,7 @@ from lcfs.compaction import Compacted, compact
 from lcfs.config import TrainConfig
 from lcfs.errors import InputError
 from lcfs.graph_step import GraphStep
+from lcfs.pruning import Pruning, place, round_metrics, total_epochs
 from lcfs.results import Result, evaluate, measure, named_weights, summary
 from lcfs.runs import Run
 from lcfs.step import Step, Totals
@@ -49,6 +50,7 @@ class _Session:
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
     epoch: int = 0
+    pruning: Pruning | None = None
 
     @property
     def device(self) -> torch.device:
@@ -88,8 +90,12 @@ def train(
     step = _step(session, augmentation)
     saved = time.monotonic()
     started, first = time.monotonic(), session.epoch
-    while session.epoch < config.epochs:
+    epochs = total_epochs(config)
+    while session.epoch < epochs:
         begun = time.monotonic()
+        now = place(config, session.epoch)
+        if session.pruning:
+            session.pruning.begin(session.epoch)
         small = compact(session.model, session.optimizer) if config.compact else None
         try:
             shrunk = small is not None and small.model is not session.model
@@ -108,23 +114,31 @@ def train(
         if len(session.dataset.validation):
             error, validation_loss = evaluate(session.model, session.dataset, "validation", permutation)
             record |= {"validation/accuracy": 1 - error, "validation/loss": validation_loss}
+        if session.pruning:
+            record["round"] = now.round
+            if now.epoch + 1 == config.epochs:
+                record["test/accuracy"] = 1 - evaluate(session.model, session.dataset, "test", permutation)[0]
         run.log(record)
-        last = session.epoch == config.epochs
+        last = session.epoch == epochs
         if last or time.monotonic() - saved >= config.checkpoint_seconds:
             run.save_checkpoint(session.epoch, _state(session))
             saved = time.monotonic()
         if on_epoch:
             pace = (time.monotonic() - started) / (session.epoch - first)
-            left = pace * (config.epochs - session.epoch)
-            on_epoch(Progress(session.epoch, config.epochs, totals.loss, totals.accuracy, sum(nonzeros.values()), left))
+            left = pace * (epochs - session.epoch)
+            on_epoch(Progress(session.epoch, epochs, totals.loss, totals.accuracy, sum(nonzeros.values()), left))
     result = measure(session.model, session.dataset, permutation)
-    run.write_summary(summary(result))
+    ended = summary(result)
+    ended["metrics"] |= round_metrics(run.metrics())
+    run.write_summary(ended)
     return result
 
 
 def _start(config: TrainConfig) -> _Session:
     device = _device(config)
     dataset = data.load(config.data, folder=config.data_dir, validation=config.validation, seed=config.seed)
+    if config.random_labels:
+        dataset = data.with_random_labels(dataset, config.seed)
     dataset = data.Dataset(
         dataset.name,
         dataset.train.to(device),
@@ -138,7 +152,9 @@ def _start(config: TrainConfig) -> _Session:
     with device:
         model = build_configured(config, dataset.image_shape, dataset.classes)
     generator = torch.Generator(device).manual_seed(config.seed)
-    return _Session(config, dataset, model, make_optimizer(model, config), generator)
+    optimizer = make_optimizer(model, config)
+    pruning = Pruning(config, model, optimizer) if config.prune.rounds > 1 else None
+    return _Session(config, dataset, model, optimizer, generator, pruning=pruning)
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -148,7 +164,14 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
         return torch.optim.SGD(model.parameters(), c.lr, momentum=c.momentum, weight_decay=c.weight_decay)
     groups = optim.parameter_groups(model, l1_conv=c.l1_conv, l1_fc=c.l1_fc)
     return optim.BetaLasso(
-        groups, c.lr, l1=0.0, beta=c.beta, momentum=c.momentum, one_sided=c.one_sided, all_parameters=c.all_parameters
+        groups,
+        c.lr,
+        l1=0.0,
+        beta=c.beta,
+        momentum=c.momentum,
+        one_sided=c.one_sided,
+        all_parameters=c.all_parameters,
+        soft=c.threshold == "soft",
     )
 
 
@@ -165,10 +188,8 @@ def _step(session: _Session, augmentation: augment.Augment, small: Compacted | N
 def _train_epoch(session: _Session, take: Step, small: Compacted | None = None) -> Totals:
     """One pass in random order over whole batches; `small` is then written back into the session's net."""
     config, train_set = session.config, session.dataset.train
-    rates = [
-        cosine(config.optimizer.lr, session.epoch * session.steps + step, config.epochs * session.steps)
-        for step in range(session.steps)
-    ]
+    begun = place(config, session.epoch).epoch * session.steps
+    rates = [cosine(config.optimizer.lr, begun + step, config.epochs * session.steps) for step in range(session.steps)]
     order = torch.randperm(len(train_set), generator=session.generator, device=session.device)
     batches = order[: session.steps * config.batch_size].split(config.batch_size)
     take.begin()
@@ -225,6 +246,8 @@ def _state(session: _Session) -> dict[str, Any]:
         "generator": session.generator.get_state(),
         "torch_rng": torch.get_rng_state(),
     }
+    if session.pruning:
+        state["pruning"] = session.pruning.state_dict()
     if session.device.type == "cuda":
         state["cuda_rng"] = torch.cuda.get_rng_state()
     return state
@@ -234,6 +257,8 @@ def _restore(session: _Session, state: dict[str, Any]) -> None:
     session.epoch = state["epoch"]
     session.model.load_state_dict(state["model"])
     session.optimizer.load_state_dict(state["optimizer"])
+    if session.pruning:
+        session.pruning.load_state_dict(state["pruning"])
     session.generator.set_state(state["generator"])
     torch.set_rng_state(state["torch_rng"])
     if "cuda_rng" in state and session.device.type == "cuda":

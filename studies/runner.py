@@ -19,6 +19,8 @@ from studies.study import Cell
 
 ExecutorName = Literal["local", "slurm"]
 _NO_DIFFERENCE = ("data_dir", "device", "checkpoint_seconds", "compact")  # they do not change what a run learns
+# Fields that came after the first records: at their defaults they leave a cell's name as it was.
+_LATER = ("random_labels", "prune", "optimizer.threshold")
 
 
 def cell_name(config: TrainConfig) -> str:
@@ -28,7 +30,12 @@ def cell_name(config: TrainConfig) -> str:
     's-fc-sgd-cifar10-a16-s0-7b3bc0'
     """
     c = config
-    kept = {key: value for key, value in asdict(c).items() if key not in _NO_DIFFERENCE}
+    kept: dict[str, Any] = {key: value for key, value in asdict(c).items() if key not in _NO_DIFFERENCE}
+    defaults: dict[str, Any] = asdict(TrainConfig(c.architecture))
+    for outer, _, inner in (name.partition(".") for name in _LATER):
+        there, default, key = (kept[outer], defaults[outer], inner) if inner else (kept, defaults, outer)
+        if there[key] == default[key]:
+            del there[key]
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:6]
     return f"{c.architecture}-{c.optimizer.name}-{c.data}-a{c.base_channels}-s{c.seed}-{digest}"
 

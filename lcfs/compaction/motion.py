@@ -85,6 +85,8 @@ def check(optimizer: torch.optim.Optimizer) -> None:
         for key in ("dampening", "nesterov", "maximize"):
             if group.get(key):
                 raise InputError(f"units can be removed under plain SGD only; set {key} to 0")
+        if group.get("soft"):
+            raise InputError("units can be removed under a hard threshold only; compact after training instead")
 
 
 def motion(parameter: Tensor, optimizer: torch.optim.Optimizer | None) -> Motion:

@@ -25,6 +25,8 @@ def update_(
 ) -> Tensor | None:
     """θ ← threshold(θ − η (∇f + λ sign θ)) in place, by the fastest form that can take these tensors.
 
+    Soft thresholds are left to `plain`.
+
     Args:
         rule: the numbers of Algorithm 1.
         theta: weights, or their float32 master copy, any shape.
@@ -37,7 +39,9 @@ def update_(
     """
     tensors = [t for t in (theta, gradient, velocity, copy) if t is not None]
     # Pointers say nothing of strides, subclasses or devices: the fused forms take plain arrays in the same order.
-    if all(type(t) in (Tensor, torch.nn.Parameter) and t.is_contiguous() and t.device == theta.device for t in tensors):
+    kinds = (Tensor, torch.nn.Parameter)
+    fused = not rule.soft and all(type(t) in kinds and t.is_contiguous() and t.device == theta.device for t in tensors)
+    if fused:
         if theta.device.type == "cpu" and compiled.takes(theta, gradient, copy):
             return compiled.update_(rule, theta, gradient, velocity)
         if theta.device.type == "cuda":

@@ -2,6 +2,7 @@
 
 from functools import cache
 from itertools import repeat
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,8 +34,11 @@ def _update_(rule: Rule, theta: Tensor, gradient: Tensor, velocity: Tensor | Non
         direction = velocity.mul_(rule.momentum).add_(direction)
     # not add_(alpha=−lr), which fuses and then rounds otherwise than Algorithm 1 as written
     theta.sub_(direction.to(theta.dtype).mul(rule.lr))
+    if rule.soft:
+        amount: Any = rule.lr * rule.threshold  # a number, or a tensor on the device
+        theta.sub_(theta.clamp(None if rule.one_sided else -amount, amount))  # S(θ) = θ − clip(θ), which keeps NaN
     # hardshrink and threshold zero what is ≤ a bound: the next number below βλ makes that < βλ. Both keep NaN.
-    if rule.one_sided:
+    elif rule.one_sided:
         torch.threshold_(theta, _below(rule.threshold, theta.dtype), 0.0)
     elif rule.threshold:
         torch.hardshrink(theta, _below(rule.threshold, theta.dtype), out=theta)

@@ -11,7 +11,8 @@ class Rule:
 
     lr: η; a number, or a scalar tensor on the device of the weights (a captured CUDA graph then sees it change).
     l1: λ ≥ 0.
-    threshold: βλ ≥ 0; weights below it become zero; 0 with `one_sided` false keeps everything.
+    threshold: βλ ≥ 0; weights below it become zero; 0 with `one_sided` false keeps everything. If `soft`, weights
+        shrink by ηβλ instead.
     momentum: in [0, 1).
     one_sided: compare θ itself and not |θ| with the threshold.
     """
@@ -21,8 +22,19 @@ class Rule:
     threshold: float
     momentum: float = 0.0
     one_sided: bool = False
+    soft: bool = False
 
     @classmethod
-    def of(cls, lr: float | Tensor, l1: float, beta: float, momentum: float = 0.0, one_sided: bool = False) -> "Rule":
-        """From the paper's letters; without λ there is no threshold either."""
+    def of(
+        cls,
+        lr: float | Tensor,
+        l1: float,
+        beta: float,
+        momentum: float = 0.0,
+        one_sided: bool = False,
+        soft: bool = False,
+    ) -> "Rule":
+        """From the paper's letters; without λ there is no threshold either, and a soft one stands for λ sign θ."""
+        if soft and l1 > 0:
+            return cls(lr, 0.0, beta * l1, momentum, one_sided, soft=True)
         return cls(lr, l1, beta * l1, momentum, one_sided and l1 > 0)

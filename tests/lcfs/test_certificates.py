@@ -228,6 +228,17 @@ def test_a_checkpoint_of_another_net_or_without_running_statistics(run: Path, tm
         certify(run, checkpoint=tmp_path / "nan.pt")
 
 
+def test_random_labels_are_refused(tmp_path: Path) -> None:
+    path = trained(tmp_path / "random", random_labels=True)
+    summary = Run.open(path).summary()
+    assert summary is not None
+    assert summary["metrics"]["final/train_error"] > 0.7, (
+        "counted on the random labels; on the real ones it says nothing"
+    )
+    with pytest.raises(InputError, match="random labels"):
+        certify(path)
+
+
 PREDICTORS = st.tuples(
     st.sampled_from(["s-conv", "d-fc", "3-fc", "resnet18"]),
     st.integers(1, 300),

@@ -338,8 +338,12 @@ def test_nets_and_optimizers_that_are_not_known_are_refused() -> None:
         compact(net, torch.optim.Adam(net.parameters()))
     with pytest.raises(InputError, match="nesterov"):
         compact(net, torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, nesterov=True))
+    with pytest.raises(InputError, match="hard threshold"):
+        compact(net, lcfs.BetaLasso(net.parameters(), 0.1, l1=0.1, soft=True))
     with pytest.raises(InputError, match="compact"):
         TrainConfig("resnet18", compact=True)
+    with pytest.raises(InputError, match="compact"):
+        TrainConfig("s-fc", compact=True, optimizer=OptimizerConfig("beta-lasso", threshold="soft"))
 
 
 # A large λ, so that units of such a small net die within a few epochs.

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from scipy import stats
 
 from lcfs import _download, data
 from lcfs.errors import InputError
@@ -180,6 +181,23 @@ def test_fingerprint_ignores_layout_and_sees_changes() -> None:
     prints = {train.fingerprint(), *(data.ImageSet(x, y).fingerprint() for x, y in changed)}
     assert len(prints) == 5
     assert len(train.to("cpu")) == 1437
+
+
+def test_random_labels_are_of_training_images_alone_and_from_the_seed() -> None:
+    real = data.load("digits", validation=100, seed=3)
+    random = data.with_random_labels(real, 3)
+    assert torch.equal(random.train.images, real.train.images)
+    assert random.validation.fingerprint() == real.validation.fingerprint()
+    assert random.test.fingerprint() == real.test.fingerprint()
+    counts = random.train.labels.bincount(minlength=10)
+    assert counts.sum() == len(real.train)
+    assert stats.chisquare(counts.numpy()).pvalue > 1e-3, "all classes alike"
+    share = (random.train.labels == real.train.labels).double().mean()
+    assert abs(share - 0.1) < 5 * (0.1 * 0.9 / len(real.train)) ** 0.5, "they say nothing of the real ones"
+    assert torch.equal(random.train.labels, data.with_random_labels(real, 3).train.labels)
+    assert not torch.equal(random.train.labels, data.with_random_labels(real, 4).train.labels)
+    with pytest.raises(InputError, match="seed"):
+        data.with_random_labels(real, -1)
 
 
 def test_unknown_name() -> None:

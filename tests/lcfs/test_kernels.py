@@ -79,6 +79,28 @@ def test_plain_takes_gradients_and_fills_copies_of_half_precision(half: torch.dt
     assert_same_bits(copy, expected.to(half))
 
 
+SOFT = (
+    Rule.of(0.1, 0.01, 20.0, soft=True),
+    Rule.of(0.1, 0.01, 20.0, momentum=0.9, soft=True),
+    Rule.of(0.1, 0.01, 20.0, one_sided=True, soft=True),
+    Rule.of(0.1, 0.01, 0.0, soft=True),
+    Rule.of(torch.tensor(0.1), 0.01, 20.0, soft=True),
+)
+
+
+@pytest.mark.parametrize("rule", SOFT, ids=str)
+def test_plain_soft_thresholds_are_shrinkage(rule: Rule) -> None:
+    """sign(x) max(|x| − ηβλ, 0), and the fused forms, which do not know it, leave it to torch."""
+    theta, gradient, velocity = numbers(2 * plain.CHUNK + 5)
+    speed = velocity.clone() if rule.momentum else None
+    moved = theta - rule.lr * (gradient if speed is None else rule.momentum * velocity + gradient)
+    size, amount = (moved if rule.one_sided else moved.abs()), rule.lr * rule.threshold
+    shrunk = torch.where(size <= amount, 0.0, moved - moved.sign() * amount)
+    assert kernels.update_(rule, theta, gradient, speed) is None
+    torch.testing.assert_close(theta, shrunk, rtol=0, atol=0, equal_nan=True)
+    assert Rule.of(0.1, 0.0, 20.0, soft=True) == Rule.of(0.1, 0.0, 20.0), "without λ it is SGD"
+
+
 def test_a_fused_multiply_add_would_be_noticed() -> None:
     """Negative control: torch's fused θ − ηd differs from the twice rounded one on these numbers."""
     theta, gradient, _ = numbers(4099)

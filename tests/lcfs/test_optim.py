@@ -72,6 +72,37 @@ def test_the_threshold_is_not_scaled_by_the_learning_rate() -> None:
     assert p.tolist()[0] == [0.0, 0.5, pytest.approx(0.51)]
 
 
+@given(st.integers(0, 2**31), st.floats(1e-3, 1.0), st.floats(1e-3, 0.5), st.floats(0.1, 50.0))
+def test_a_soft_threshold_is_the_proximal_step(seed: int, lr: float, l1: float, beta: float) -> None:
+    """Certificate: θ minimizes ½‖θ − (θ₀ − η∇f)‖² + ηβλ‖θ‖₁, so its subgradient holds 0, coordinate by coordinate."""
+    generator = torch.Generator().manual_seed(seed)
+    theta, gradient = torch.randn(2, 6, 5, generator=generator, dtype=torch.float64)
+    p = parameter(theta, gradient)
+    BetaLasso([p], lr, l1=l1, beta=beta, soft=True).step()
+    pull = (theta - lr * gradient) - p.detach()
+    force = lr * beta * l1
+    torch.testing.assert_close(pull[p != 0], force * p.detach().sign()[p != 0], rtol=1e-12, atol=1e-12)
+    assert (pull[p == 0].abs() <= force).all()
+
+
+def test_the_minimum_under_a_soft_threshold_does_not_depend_on_the_learning_rate() -> None:
+    """Lasso by ISTA: ½‖Ax − b‖² + λ‖x‖₁; a threshold that is not scaled by η (negative control) ends elsewhere."""
+    a, b = torch.randn(20, 8, dtype=torch.float64), torch.randn(20, dtype=torch.float64)
+
+    def solve(lr: float, beta: float) -> Tensor:
+        x = nn.Parameter(torch.zeros(8, 1, dtype=torch.float64))
+        optimizer = BetaLasso([x], lr, l1=2.0, beta=beta, soft=True)
+        for _ in range(5000):
+            x.grad = a.T @ (a @ x.detach() - b[:, None])
+            optimizer.step()
+        return x.detach()
+
+    fast, slow = solve(0.01, 1.0), solve(0.002, 1.0)
+    torch.testing.assert_close(fast, slow, rtol=0, atol=1e-9)
+    assert (fast == 0).any()
+    assert (solve(0.01, 1.0) - solve(0.002, 5.0)).abs().max() > 1e-3
+
+
 def test_without_l1_it_is_sgd() -> None:
     model = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 3)).double()
     twin = copy.deepcopy(model)
@@ -159,7 +190,8 @@ def test_copies_and_old_checkpoints_keep_every_option() -> None:
     p = parameter(torch.full((4,), 1e-9), torch.zeros(4))
     original = BetaLasso([p], 0.1, l1=0.1, all_parameters=True)
     old = original.state_dict()
-    del old["param_groups"][0]["all_parameters"]  # as written before it was an option of a group
+    del old["param_groups"][0]["all_parameters"]  # as written before these were options of a group
+    del old["param_groups"][0]["soft"]
     restored = BetaLasso([p], 0.1, l1=0.1, all_parameters=True)
     restored.load_state_dict(old)
     for optimizer in (copy.deepcopy(original), restored):
