@@ -43,7 +43,7 @@ def update_(
     fused = not rule.soft and all(type(t) in kinds and t.is_contiguous() and t.device == theta.device for t in tensors)
     if fused:
         if theta.device.type == "cpu" and compiled.takes(theta, gradient, copy):
-            return compiled.update_(rule, theta, gradient, velocity)
+            return compiled.update_(rule, theta, gradient, velocity, copy)
         if theta.device.type == "cuda":
             from lcfs.kernels import gpu
 

@@ -111,7 +111,8 @@ def test_a_fused_multiply_add_would_be_noticed() -> None:
 @needs_compiler
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize("threads", [1, 3])
-def test_compiled_equals_plain(rule: Rule, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_compiled_equals_plain(rule: Rule, threads: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     assert compiled.function() is not None
     monkeypatch.setattr(compiled, "_SHARE", 1000)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
@@ -119,10 +120,15 @@ def test_compiled_equals_plain(rule: Rule, threads: int, monkeypatch: pytest.Mon
         theta, gradient, velocity = numbers(size)
         found, expected = theta.clone(), theta.clone()
         speeds = (velocity.clone(), velocity.clone()) if rule.momentum else (None, None)
-        count = compiled.update_(rule, found, gradient, speeds[0])
-        plain.update_(rule, expected, gradient, speeds[1])
+        half = dtype == torch.bfloat16  # of gradient and copy
+        copies = (torch.empty(size, dtype=dtype), torch.empty(size, dtype=dtype)) if half else (None, None)
+        count = compiled.update_(rule, found, gradient.to(dtype), speeds[0], copies[0])
+        plain.update_(rule, expected, gradient.to(dtype), speeds[1], copies[1])
         assert_same_bits(found, expected)
         assert count == expected.count_nonzero()
+        if copies[0] is not None and copies[1] is not None:
+            assert torch.equal(copies[0].isnan(), copies[1].isnan())  # torch has two NaN, for vectors and for the rest
+            assert_same_bits(copies[0].nan_to_num(), copies[1].nan_to_num())
         if speeds[0] is not None and speeds[1] is not None:
             assert_same_bits(speeds[0], speeds[1])
 
@@ -144,6 +150,12 @@ def test_large_arrays_are_counted_on_the_way_and_known_to_autograd() -> None:
     assert kernels.update_(RULES[0], theta, gradient) == theta.count_nonzero() < theta.numel()
     assert theta._version > version, "autograd would not see that a saved tensor has changed"
     assert kernels.update_(RULES[0], theta[:9], gradient[:9]) is None, "small arrays are not worth it"
+    copy = theta.bfloat16()
+    version = copy._version
+    assert kernels.update_(RULES[0], theta, gradient.bfloat16(), None, copy) == theta.count_nonzero()
+    assert copy._version > version
+    assert kernels.update_(RULES[0], theta, gradient, None, copy) is None, "both in half precision, or none"
+    assert kernels.update_(RULES[0], theta, gradient.half(), None, copy.half()) is None, "bfloat16 only"
 
 
 @needs_compiler
