@@ -1,14 +1,17 @@
-"""What `lcfs study` does: train a grid, write its records, print its tables."""
+"""What `lcfs study` does: train a grid, write its records, print its tables, and mirror the launch into MLflow."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lcfs import tracking
 from lcfs.console import print_table
 from lcfs.errors import InputError
+from studies import launching, overview
 from studies.records import Record, write
 from studies.runner import ExecutorName, cell_name, run_cells
 from studies.scales import SCALES
-from studies.study import find, names
+from studies.study import Cell, find, names
 
 
 def print_list() -> None:
@@ -31,24 +34,54 @@ def run(name: str, scale: str, executor: ExecutorName, jobs: int, runs: Path, re
         raise InputError(f"--jobs must not be negative, got {jobs}")
     study = find(name)
     cells = study.cells(SCALES[scale])
+    place = runs / scale
     print(f"{name} at scale {scale}, {len(cells)} runs ({study.item})", flush=True)
     print(f"claim: {study.claim}\nexpected: {study.expected}", flush=True)
-    found = run_cells(cells, runs / scale, executor=executor, jobs=jobs or _default_jobs(), on_done=_show)
-    if records is not None:
+    launch = launching.begin(name, scale, study, cells, place)
+    mirror = tracking.LaunchMirror(launch, tracking.default_uri(place)) if tracking.available() else None
+    status: tracking.Status = "interrupted"
+    try:
+
+        def ended(record: Record, done: int, of: int) -> None:
+            _show(record, done, of)
+            overview.draw_filters(place / record.name)
+            if mirror:
+                mirror.over(record.name)
+
+        found = run_cells(cells, place, executor=executor, jobs=jobs or _default_jobs(), on_done=ended)
+        if records is not None:
+            for record in found.values():
+                write(record, records)
+        unfinished = [record for record in found.values() if record.status != "finished"]
+        rows = _rows(cells, found)
+        tables = study.tables(rows) if rows else ()
+        for table in tables:
+            print_table(table.header, table.rows, table.title)
+        launching.write_tables(launch, tables)
+        overview.draw(rows, launch)
         for record in found.values():
-            write(record, records)
+            overview.draw_filters(place / record.name)
+        status = "unfinished" if unfinished else "finished"
+    finally:
+        launching.end(launch, status, cells)
+        failed = mirror.close() if mirror else None
+    if failed:
+        print(f"MLflow did not take everything ({failed}); lcfs sync {place} sends it later")
+    elif mirror:
+        print(f"compare the runs in MLflow: lcfs ui {place} --study {name}")
+    for record in unfinished:
+        print(f"{record.name} {record.status}: {record.reason}")
+    return 1 if unfinished else 0
+
+
+def _rows(cells: Sequence[Cell], found: Mapping[str, Record]) -> dict[str, list[Record]]:
+    """The finished records of each row of the tables."""
     rows: dict[str, list[Record]] = {}
     for cell in cells:
         record = found[cell_name(cell.config)]
         if record.status == "finished":
             rows.setdefault(cell.row, []).append(record)
-    for table in study.tables(rows) if rows else ():
-        print_table(table.header, table.rows, table.title)
-    print(f"compare the runs in MLflow: lcfs ui {runs / scale}")
-    unfinished = [record for record in found.values() if record.status != "finished"]
-    for record in unfinished:
-        print(f"{record.name} {record.status}: {record.reason}")
-    return 1 if unfinished else 0
+    return rows
 
 
 def _show(record: Record, done: int, of: int) -> None:

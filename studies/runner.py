@@ -2,23 +2,25 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from lcfs import tracking
 from lcfs.config import TrainConfig
 from lcfs.errors import InputError
 from lcfs.runs import Run
+from studies.executors import ExecutorName, run_all
 from studies.records import Record, record_of
 from studies.study import Cell
 
-ExecutorName = Literal["local", "slurm"]
-_NO_DIFFERENCE = ("data_dir", "device", "checkpoint_seconds", "compact")  # they do not change what a run learns
+_NO_DIFFERENCE = (
+    "data_dir",
+    "device",
+    "checkpoint_seconds",
+    "compact",
+    "parallel",
+)  # they do not change what a run learns
 # Fields that came after the first records: at their defaults they leave a cell's name as it was.
 _LATER = ("random_labels", "prune", "optimizer.threshold")
 
@@ -54,7 +56,7 @@ def run_cells(
         cells: the grid; two cells of the same configuration are one run.
         runs: folder of the run directories, which other studies may share.
         executor: processes of this machine, or jobs of a Slurm cluster through submitit.
-        jobs: processes at once, each with its share of the cores; 1 trains in this process.
+        jobs: runs at once; on this machine each has its share of the cores, and 1 trains in this process.
         on_done: called in this process after each run, with how many are done of how many.
 
     Raises:
@@ -62,12 +64,13 @@ def run_cells(
     """
     wanted = {cell_name(cell.config): cell.config for cell in cells}
     runs.mkdir(parents=True, exist_ok=True)
-    open_cells = {name: config for name, config in wanted.items() if not _finished(runs / name)}
+    open_cells = {name: config for name, config in wanted.items() if not finished(runs / name)}
     done = len(wanted) - len(open_cells)
-    mirror = _Mirror(runs)
-    for name in _trained(open_cells, runs, executor, jobs):
+    calls = {name: (asdict(config), str(runs / name)) for name, config in open_cells.items()}
+    for name, error in run_all(train_cell, calls, executor, jobs, runs / "slurm"):
+        if error is not None:
+            _check_written(runs / name, error)
         done += 1
-        mirror.send(name)
         on_done(record_of(Run.open(runs / name)), done, len(wanted))
     return {name: record_of(Run.open(runs / name)) for name in wanted}
 
@@ -94,97 +97,13 @@ def train_cell(config: dict[str, Any], path: str, threads: int) -> None:
         raise
 
 
-def _trained(cells: dict[str, TrainConfig], runs: Path, executor: ExecutorName, jobs: int) -> Iterator[str]:
-    """Names of cells as they end; one that left no run directory, as for want of data, raises what it raised."""
-    if executor == "local" and jobs == 1:
-        for name, config in cells.items():
-            try:
-                train_cell(asdict(config), str(runs / name), 0)
-            except Exception as error:
-                _check_written(runs / name, error)
-            yield name
-    elif cells:
-        threads = max((os.cpu_count() or 1) // jobs, 1) if executor == "local" else 0
-        with _executor(executor, jobs, runs) as pool:
-            futures = {
-                pool.submit(train_cell, asdict(config), str(runs / name), threads): name
-                for name, config in cells.items()
-            }
-            for future in _ended(futures):
-                if (error := future.exception()) is not None:
-                    try:
-                        _check_written(runs / futures[future], error)
-                    except InputError:
-                        for other in futures:
-                            other.cancel()
-                        raise
-                yield futures[future]
-
-
 def _check_written(path: Path, error: BaseException) -> None:
     """A failure that is in no summary is the user's to repair, as missing data."""
     if not (path / "config.json").exists():
         raise InputError(str(error)) from error
 
 
-def _ended(futures: dict[Any, str]) -> Iterator[Any]:
-    if all(isinstance(future, Future) for future in futures):
-        return as_completed(futures)
-    return _waited(futures)
-
-
-def _waited(jobs: dict[Any, str]) -> Iterator[Any]:
-    """submitit's jobs in their order; `exception` waits."""
-    for job in jobs:
-        job.exception()
-        yield job
-
-
-def _executor(name: ExecutorName, jobs: int, runs: Path) -> Any:
-    if name == "local":
-        return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
-    try:
-        import submitit
-    except ImportError as error:
-        raise InputError("--executor slurm needs submitit; pip install submitit") from error
-    return _Slurm(submitit.AutoExecutor(folder=runs / "slurm"), jobs)
-
-
-class _Slurm:
-    """submitit's executor as one that can be entered; at most `jobs` jobs of an array run at once."""
-
-    def __init__(self, executor: Any, jobs: int) -> None:
-        self._executor = executor
-        executor.update_parameters(slurm_array_parallelism=jobs, timeout_min=24 * 60, name="lcfs")
-
-    def __enter__(self) -> "_Slurm":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return self._executor.submit(function, *arguments)
-
-
-class _Mirror:
-    """Sends ended runs to MLflow from this process alone; never fatal, `lcfs sync` replays."""
-
-    def __init__(self, runs: Path) -> None:
-        self._runs, self._uri = runs, tracking.default_uri(runs)
-        self._works = tracking.available()
-        if self._works:
-            try:
-                tracking.prepare(self._uri)
-            except Exception:
-                self._works = False
-
-    def send(self, name: str) -> None:
-        if self._works:
-            tracking.Mirror(self._runs / name, self._uri, experiment=f"study-{self._runs.name}").close()
-
-
-def _finished(path: Path) -> bool:
+def finished(path: Path) -> bool:
     """Ended for good: a run that diverged would diverge again, one that failed may have lacked memory or disk."""
     if not (path / "config.json").exists():
         return False

@@ -35,19 +35,34 @@ def sync(arguments: list[str]) -> int:
 def ui(arguments: list[str]) -> int:
     """Open the comparison of runs in MLflow."""
 
-    def options(runs: _Positional[Path] = Path("runs"), port: int = 5000) -> tuple[Path, int]:
-        """Serve the MLflow UI on this machine.
+    def options(runs: _Positional[Path] = Path("runs"), study: str | None = None, port: int = 5000) -> tuple:
+        """Serve MLflow's pages on this machine and print where they open on the runs of each study.
 
         Args:
             runs: Folder of run directories.
+            study: Print the address of this study alone.
             port: Port on 127.0.0.1.
         """
-        return runs, port
+        return runs, study, port
 
-    runs, port = parse(options, arguments, "lcfs ui")
+    runs, study, port = parse(options, arguments, "lcfs ui")
     tracking = _tracking(runs)
-    print(f"http://127.0.0.1:{port}", flush=True)
-    command = tracking.ui_command(tracking.default_uri(runs), port)
+    uri = tracking.default_uri(runs)
+    tracking.prepare(uri)  # runs of killed processes are shown as killed
+    address = tracking.server(uri) or f"http://127.0.0.1:{port}"
+    urls = tracking.study_urls(uri, address)
+    if study is not None:
+        urls = {name: url for name, url in urls.items() if study in (name, name.rsplit(" (", 1)[0])}
+        if not urls:
+            raise InputError(f"MLflow has no study {study!r}; lcfs study {study} runs it, lcfs sync {runs} sends it")
+    for name, url in urls.items():
+        print(f"{name}: {url}", flush=True)
+    if tracking.server(uri):
+        print(address)
+        return 0
+    if not urls:
+        print(address, flush=True)
+    command = tracking.ui_command(uri, port, runs)
     os.execvp(command[0], command)
 
 

@@ -3,6 +3,9 @@
 A run reaches MLflow by replaying its directory: live, in small batches while it trains, and later by `lcfs sync`, over
 one code path. What was sent is remembered in RUN/mlflow.json; if that is lost, or a send was broken off, the run is
 found by its tag `lcfs.run_id` and only the points that MLflow lacks are sent.
+
+A study is an experiment, each launch of it a run that is the parent of the cells it trained. A run directory that is a
+cell of several studies is one run in the experiment of each, so that every study can be compared by itself.
 """
 
 import importlib.util
@@ -10,16 +13,25 @@ import math
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lcfs.tracking._client import close_killed, connect, database_file
+from lcfs.tracking import _view
+from lcfs.tracking._client import close_killed, connect
+from lcfs.tracking._live import LaunchMirror as LaunchMirror
+from lcfs.tracking._live import line
+from lcfs.tracking._parents import places, send_launch
+from lcfs.tracking._records import Place, read_states
 from lcfs.tracking._replay import send
+from lcfs.tracking._writing import artifact_folder, is_server
+from lcfs.tracking.launches import Launch, launches_below, read_launch
+from lcfs.tracking.launches import Status as Status
 
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What `sync` did with one run directory: epochs sent, or why it failed."""
+    """What `sync` did with one run directory: epochs sent, or why it, or a launch, failed."""
 
     run: Path
     sent: int
@@ -49,7 +61,7 @@ class Mirror:
 
     def __init__(self, run: Path, uri: str, experiment: str, min_interval_s: float = 10.0) -> None:
         self.failed: str | None = None
-        self._run, self._uri, self._experiment, self._interval = run, uri, experiment, min_interval_s
+        self._run, self._uri, self._place, self._interval = run, uri, Place(experiment), min_interval_s
         self._last = -math.inf
         self._claimed = False
 
@@ -64,41 +76,78 @@ class Mirror:
 
     def _try(self, closing: bool) -> None:
         try:
-            send(self._run, self._uri, self._experiment, claim=not self._claimed, closing=closing)
+            send(self._run, self._uri, self._place, claim=not self._claimed, closing=closing)
             self._claimed, self.failed = True, None
         except Exception as error:  # never fatal to training; lcfs sync replays
-            self.failed = _line(error)
+            self.failed = line(error)
         self._last = time.monotonic()
 
 
 def sync(runs: Path, uri: str) -> list[SyncResult]:
-    """Replay all run directories below a folder; nothing is sent twice, and one that fails keeps back no other."""
+    """Replay all launches and run directories below a folder; nothing is sent twice, and one that fails keeps back no
+    other."""
     paths = sorted(p.parent for p in runs.rglob("config.json") if (p.parent / "environment.json").exists())
-    if not paths:
+    folders = launches_below(runs)
+    if not paths and not folders:
         return []
     try:
         store = connect(uri)
         store.search_experiments(max_results=1)
     except Exception as error:  # a dead store is waited for once, not once a run
-        return [SyncResult(path, 0, _line(error)) for path in paths]
+        return [SyncResult(path, 0, line(error)) for path in paths]
     results = []
+    launches: dict[Path, list[tuple[Launch, str | None]]] = {}
+    for folder in folders:
+        launch, parent = None, None
+        try:
+            launch = read_launch(folder)
+            parent = send_launch(folder, uri)
+        except Exception as error:
+            results.append(SyncResult(folder, 0, line(error)))
+        if launch:
+            launches.setdefault(folder.parent.parent, []).append((launch, parent))
     for path in paths:
         try:
-            results.append(SyncResult(path, send(path, uri)))
+            shown = _places(path, launches.get(path.parent, []))
+            results.append(SyncResult(path, sum(send(path, uri, place) for place in shown)))
         except Exception as error:
-            results.append(SyncResult(path, 0, _line(error)))
+            results.append(SyncResult(path, 0, line(error)))
     close_killed(store)
     return results
 
 
-def ui_command(uri: str, port: int) -> list[str]:
+def study_urls(uri: str, address: str) -> Mapping[str, str]:
+    """For each study's experiment, the newest first, the address of its view of the runs.
+
+    Args:
+        uri: MLflow's store.
+        address: where MLflow's pages are served, as http://127.0.0.1:5000.
+    """
+    found = connect(uri).search_experiments(order_by=["last_update_time DESC"])
+    return {
+        one.name: f"{address}/#/experiments/{one.experiment_id}/runs?workflowType=machine_learning"
+        f"&viewStateShareKey={_view.KEY}"
+        for one in found
+        if _view.TAG in one.tags
+    }
+
+
+def ui_command(uri: str, port: int, runs: Path) -> list[str]:
     """The command that serves the comparison on this machine, pictures included."""
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    if database := database_file(uri):
-        root = database.parent / "mlartifacts"
+    if root := artifact_folder(uri, runs):
         command += ["--default-artifact-root", root.as_uri(), "--artifacts-destination", root.as_uri()]
     return [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 
 
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def server(uri: str) -> str | None:
+    """The address of the pages if the store is a server, which need not be started here."""
+    return uri.rstrip("/") if is_server(uri) else None
+
+
+def _places(path: Path, launches: list[tuple[Launch, str | None]]) -> list[Place | None]:
+    """Where a run is shown: in its studies, and for itself where it was shown before or if it is in no study."""
+    shown: list[Place | None] = [*places(path, launches)]
+    states = read_states(path)
+    shown += [Place(experiment) for experiment, state in states.items() if not state.of_study]
+    return shown if shown or states else [None]

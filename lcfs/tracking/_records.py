@@ -1,5 +1,6 @@
-"""What a run directory holds for MLflow, and RUN/mlflow.json, which remembers what was sent."""
+"""What a run directory holds for MLflow, and RUN/mlflow.json, which remembers what was sent to which experiment."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,31 +8,58 @@ from pathlib import Path
 from typing import Any
 
 from lcfs.checkpoints import write_text_atomically
+from lcfs.tracking.launches import DataMark
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is shown; a run that several studies share has a place in the experiment of each.
+
+    title: MLflow's name of the run, by default the directory's. params: by default all of config.json, which otherwise
+    is an artifact.
+    """
+
+    experiment: str
+    title: str | None = None
+    params: Mapping[str, str] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    data: tuple[DataMark, ...] = ()
+
+    @property
+    def of_study(self) -> bool:
+        """Whether the run is a cell there, and not there for itself."""
+        return self.params is not None
+
+    def digest(self) -> str:
+        """Changes when there is something else to send."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class State:
-    """RUN/mlflow.json. `lines` is None from before a send until after it: if broken off, MLflow is asked instead."""
+    """What one experiment has. `lines` is None from before a send until after it: if broken off, MLflow is asked."""
 
     uri: str
-    experiment: str
     run_id: str | None = None
     lines: int | None = None
     summary: str | None = None
+    place: str | None = None
+    of_study: bool = False
     artifacts: dict[str, int] = field(default_factory=dict)
 
 
-def read_state(path: Path) -> State | None:
-    """What was sent before; None if nothing was, or if the file is damaged."""
+def read_states(path: Path) -> dict[str, State]:
+    """What was sent before, by experiment; empty if nothing was, or if the file is damaged."""
     try:
-        return State(**json.loads((path / "mlflow.json").read_text()))
-    except (OSError, ValueError, TypeError):  # lost or damaged: MLflow is asked
-        return None
+        return {name: State(**values) for name, values in json.loads((path / "mlflow.json").read_text()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):  # lost or damaged: MLflow is asked
+        return {}
 
 
-def write_state(path: Path, state: State) -> None:
+def write_states(path: Path, states: Mapping[str, State]) -> None:
     """Remember what was sent."""
-    write_text_atomically(json.dumps(asdict(state), indent=1) + "\n", path / "mlflow.json")
+    values = {name: asdict(state) for name, state in states.items()}
+    write_text_atomically(json.dumps(values, indent=1) + "\n", path / "mlflow.json")
 
 
 def records_of(path: Path) -> list[dict[str, Any]]:
@@ -59,6 +87,6 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", value
 
 
-def experiment_of(path: Path) -> str:
-    """The experiment of a run that was never mirrored."""
-    return f"train-{json.loads((path / 'config.json').read_text()).get('data', path.parent.name)}"
+def plain_place(path: Path) -> Place:
+    """The place of a run that is in no study and was never mirrored."""
+    return Place(f"train-{json.loads((path / 'config.json').read_text()).get('data', path.parent.name)}")

@@ -4,7 +4,6 @@ import json
 import math
 import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 import uuid
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _mirrored import add_epoch, client, finish, history, make_run, mirrored
 
 from lcfs import tracking
 
@@ -22,13 +22,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # sqlite connections of its pools
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-CONFIG = {"data": "digits", "optimizer": {"beta": 50.0, "l1": 1e-5}}
-SUMMARY = {
-    "status": "finished",
-    "metrics": {"final/test_accuracy": 0.75, "bound/theorem1": math.inf},
-    "tags": {"note": "a test"},
-}
 
 
 @pytest.fixture(scope="module")
@@ -42,46 +35,6 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-def make_run(path: Path, epochs: int = 3, pid: int | None = None) -> Path:
-    path.mkdir(parents=True)
-    environment = {"run_id": uuid.uuid4().hex, "pid": pid or os.getpid(), "host": socket.gethostname()}
-    environment["versions"] = {"torch": "2.13"}
-    (path / "environment.json").write_text(json.dumps(environment))
-    (path / "config.json").write_text(json.dumps(CONFIG))
-    for epoch in range(epochs):
-        add_epoch(path, epoch)
-    return path
-
-
-def add_epoch(path: Path, epoch: int, loss: float | None = None, end: str = "\n", **others: float) -> None:
-    record = {"epoch": epoch, "time": 1.7e9 + epoch, "train/loss": 1 / (1 + epoch) if loss is None else loss, **others}
-    with (path / "metrics.jsonl").open("a") as handle:
-        handle.write(json.dumps(record) + end)
-
-
-def finish(path: Path, status: str = "finished") -> None:
-    (path / "summary.json").write_text(json.dumps({**SUMMARY, "status": status}))
-
-
-def client(uri: str) -> Any:
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri)
-
-
-def mirrored(uri: str, path: Path) -> Any:
-    """MLflow's run of a run directory; that there is exactly one is part of every test."""
-    run_id = json.loads((path / "environment.json").read_text())["run_id"]
-    experiments = [experiment.experiment_id for experiment in client(uri).search_experiments()]
-    (run,) = client(uri).search_runs(experiments, f"tags.`lcfs.run_id` = '{run_id}'")
-    return run
-
-
-def history(uri: str, path: Path, name: str = "train/loss") -> list[tuple[int, float]]:
-    points = client(uri).get_metric_history(mirrored(uri, path).info.run_id, name)
-    return sorted((point.step, point.value) for point in points)
 
 
 def test_everything_of_a_run_directory_arrives(uri: str, tmp_path: Path) -> None:
@@ -122,7 +75,8 @@ def test_nothing_is_sent_twice(uri: str, tmp_path: Path, damage: str) -> None:
     if damage == "lost":
         state.unlink()
     elif damage == "broken off":  # killed between the first metric sent and the state written
-        state.write_text(json.dumps({**json.loads(state.read_text()), "lines": None, "summary": None}))
+        ((experiment, sent),) = json.loads(state.read_text()).items()
+        state.write_text(json.dumps({experiment: {**sent, "lines": None, "summary": None}}))
     elif damage == "garbage":
         state.write_text("{")
     assert tracking.sync(tmp_path, uri) == [tracking.SyncResult(path, 0)]
@@ -272,18 +226,18 @@ def work(path: Path, uri: str, barrier: Any) -> None:
 
 
 @pytest.mark.usefixtures("uri")  # mlflow is imported before the fork, so that the workers really meet
-def test_four_processes_at_once_on_a_fresh_store_lose_nothing(tmp_path: Path) -> None:
-    paths = [make_run(tmp_path / str(i), epochs=0) for i in range(4)]
+def test_eight_processes_at_once_on_a_fresh_store_lose_nothing(tmp_path: Path) -> None:
+    paths = [make_run(tmp_path / str(i), epochs=0) for i in range(8)]
     fresh = tracking.default_uri(tmp_path)
     fork = multiprocessing.get_context("fork")
-    barrier = fork.Barrier(4)
+    barrier = fork.Barrier(8)
     workers = [fork.Process(target=work, args=(path, fresh, barrier)) for path in paths]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert [worker.exitcode for worker in workers] == [0] * 4
-    assert [len(history(fresh, path)) for path in paths] == [5] * 4
+    assert [worker.exitcode for worker in workers] == [0] * 8
+    assert [len(history(fresh, path)) for path in paths] == [5] * 8
     assert {mirrored(fresh, path).info.status for path in paths} == {"FINISHED"}
 
 
@@ -295,7 +249,7 @@ def test_import_does_not_import_mlflow() -> None:
 def test_uri_and_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = tracking.default_uri(tmp_path)
     assert uri == f"sqlite:///{tmp_path}/mlflow.db"
-    command = tracking.ui_command(uri, 5001)
+    command = tracking.ui_command(uri, 5001, tmp_path)
     assert command[:4] == [sys.executable, "-m", "mlflow", "server"]
     assert command[command.index("--backend-store-uri") + 1] == uri
     assert command[command.index("--host") + 1] == "127.0.0.1"
