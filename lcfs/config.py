@@ -93,6 +93,8 @@ class TrainConfig:
     """bf16: autocast matmuls with fp32 weights and BatchNorm; auto is bf16 on cuda, fp32 on cpu."""
     checkpoint_seconds: float = 60.0
     """Least time between checkpoints, written at ends of epochs; 0 writes one every epoch."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """What torchrun's processes hold: ddp, a copy of the net each; fsdp, a shard each of weights and momentum."""
     compact: bool = False
     """Leave units that are dead for good out of the computation, from epoch to epoch; exact, not for resnet18."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -117,6 +119,8 @@ class TrainConfig:
         _check_pruning(self.prune, self.epochs)
         if self.compact and self.prune.rounds > 1:
             raise InputError("compact cannot follow weights that pruning holds at zero; leave compact out")
+        if self.parallel == "fsdp" and (self.compact or self.prune.rounds > 1):
+            raise InputError("compact and prune need whole weights in every process; set parallel to ddp")
         if self.compact and self.optimizer.threshold == "soft":
             raise InputError("compact knows what rests under a hard threshold only; leave compact out")
         if self.optimizer.name == "beta-lasso" and self.optimizer.weight_decay:

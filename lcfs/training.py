@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lcfs import analysis, augment, data, optim
+from lcfs import augment, data, distributed, launch, optim, parallel
 from lcfs.architectures import build_configured
 from lcfs.compaction import Compacted, compact
 from lcfs.config import TrainConfig
@@ -49,6 +49,7 @@ class _Session:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
+    ranks: parallel.Ranks
     epoch: int = 0
     pruning: Pruning | None = None
 
@@ -70,6 +71,9 @@ def train(
 ) -> Result:
     """Train one net and write its run directory.
 
+    Under torchrun all its processes train this net together, on equal parts of every batch, and call this alike; the
+    first of them alone writes files and calls `on_epoch`, all return the result or raise the same error.
+
     Args:
         config: the run; ignored in favour of the recorded one when resuming.
         path: the run directory, new or, with `resume`, existing.
@@ -79,14 +83,24 @@ def train(
         InputError: bad configuration, data or run directory.
         Diverged: a non-finite loss.
     """
-    run = Run.open(path) if resume else None
-    config = run.config() if run else config
-    session = _start(config)
-    run = run or Run.create(path, config)
-    if resume and (state := run.load_checkpoint()) is not None:
+    with parallel.processes() as ranks:
+        return _train(config, path, resume, on_epoch, ranks)
+
+
+def _train(
+    config: TrainConfig, path: Path, resume: bool, on_epoch: Callable[[Progress], None] | None, ranks: parallel.Ranks
+) -> Result:
+    with ranks.together():
+        run = Run.open(path) if resume else None
+        config = run.config() if run else config
+    session = _start(config, ranks)
+    run = run or ranks.from_first(Run.create, path, config)
+    with ranks.together():
+        state = run.load_checkpoint() if resume else None
+    if state is not None:
         _restore(session, state)
     permutation = _pixel_permutation(session)
-    augmentation = augment.Augment(config.augment, session.dataset.mean, session.dataset.std, permutation)
+    augmentation = augment.Augment(config.augment, session.dataset.mean, session.dataset.std, permutation, ranks)
     step = _step(session, augmentation)
     saved = time.monotonic()
     started, first = time.monotonic(), session.epoch
@@ -101,10 +115,11 @@ def train(
             shrunk = small is not None and small.model is not session.model
             totals = _train_epoch(session, _step(session, augmentation, small) if shrunk else step, small)
         except Diverged as error:
-            run.write_summary({"status": "diverged", "metrics": {}, "tags": {"reason": str(error)}})
+            ended = {"status": "diverged", "metrics": {}, "tags": {"reason": str(error)}}
+            ranks.from_first(run.write_summary, ended)
             raise
         session.epoch += 1
-        nonzeros = analysis.nonzeros(named_weights(session.model))
+        nonzeros = distributed.nonzeros(named_weights(session.model), ranks)
         record = {"epoch": session.epoch, "time": time.time(), "train/loss": totals.loss}
         record |= {"train/accuracy": totals.accuracy, "train/lr": session.optimizer.param_groups[0]["lr"]}
         record |= {"train/seconds": time.monotonic() - begun}
@@ -112,33 +127,35 @@ def train(
         if small is not None:
             record |= {f"units/{name}": count for name, count in small.units().items()}
         if len(session.dataset.validation):
-            error, validation_loss = evaluate(session.model, session.dataset, "validation", permutation)
+            error, validation_loss = evaluate(session.model, session.dataset, "validation", permutation, ranks)
             record |= {"validation/accuracy": 1 - error, "validation/loss": validation_loss}
         if session.pruning:
             record["round"] = now.round
             if now.epoch + 1 == config.epochs:
-                record["test/accuracy"] = 1 - evaluate(session.model, session.dataset, "test", permutation)[0]
-        run.log(record)
+                record["test/accuracy"] = 1 - evaluate(session.model, session.dataset, "test", permutation, ranks)[0]
+        ranks.from_first(run.log, record)
         last = session.epoch == epochs
-        if last or time.monotonic() - saved >= config.checkpoint_seconds:
-            run.save_checkpoint(session.epoch, _state(session))
+        if ranks.from_first(bool, last or time.monotonic() - saved >= config.checkpoint_seconds):
+            ranks.from_first(run.save_checkpoint, session.epoch, _state(session))
             saved = time.monotonic()
-        if on_epoch:
+        if on_epoch and ranks.first:
             pace = (time.monotonic() - started) / (session.epoch - first)
             left = pace * (epochs - session.epoch)
             on_epoch(Progress(session.epoch, epochs, totals.loss, totals.accuracy, sum(nonzeros.values()), left))
-    result = measure(session.model, session.dataset, permutation)
+    result = measure(session.model, session.dataset, permutation, ranks)
     ended = summary(result)
-    ended["metrics"] |= round_metrics(run.metrics())
-    run.write_summary(ended)
+    ended["metrics"] |= round_metrics(ranks.from_first(run.metrics))
+    ranks.from_first(run.write_summary, ended)
     return result
 
 
-def _start(config: TrainConfig) -> _Session:
-    device = _device(config)
-    dataset = data.load(config.data, folder=config.data_dir, validation=config.validation, seed=config.seed)
-    if config.random_labels:
-        dataset = data.with_random_labels(dataset, config.seed)
+def _start(config: TrainConfig, ranks: parallel.Ranks) -> _Session:
+    with ranks.together(), ranks.first_ahead():
+        device = _device(config, ranks)
+        dataset = data.load(config.data, folder=config.data_dir, validation=config.validation, seed=config.seed)
+        if config.random_labels:
+            dataset = data.with_random_labels(dataset, config.seed)
+        _check_shares(min(config.batch_size, len(dataset.train)), ranks)
     dataset = data.Dataset(
         dataset.name,
         dataset.train.to(device),
@@ -151,10 +168,11 @@ def _start(config: TrainConfig) -> _Session:
     torch.manual_seed(config.seed)
     with device:
         model = build_configured(config, dataset.image_shape, dataset.classes)
+    distributed.spread(model, ranks, config.parallel)
     generator = torch.Generator(device).manual_seed(config.seed)
     optimizer = make_optimizer(model, config)
     pruning = Pruning(config, model, optimizer) if config.prune.rounds > 1 else None
-    return _Session(config, dataset, model, optimizer, generator, pruning=pruning)
+    return _Session(config, dataset, model, optimizer, generator, ranks, pruning=pruning)
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -180,9 +198,12 @@ def _step(session: _Session, augmentation: augment.Augment, small: Compacted | N
     model, optimizer, kind = session.model, session.optimizer, Step
     if small is not None and small.optimizer is not None:
         model, optimizer = small.model, small.optimizer
-    elif session.device.type == "cuda":
+    elif session.device.type == "cuda" and session.ranks.count == 1:
         kind = GraphStep
-    return kind(model, optimizer, augmentation, session.dataset.train, session.generator, bf16=_bf16(session))
+    model = distributed.replica(model, session.ranks)
+    bf16, data = _bf16(session), session.dataset.train
+    copies = session.device.type == "cuda" and session.pruning is None  # pruning looks for the weights' gradients
+    return kind(model, optimizer, augmentation, data, session.generator, bf16=bf16, copies=copies)
 
 
 def _train_epoch(session: _Session, take: Step, small: Compacted | None = None) -> Totals:
@@ -194,17 +215,25 @@ def _train_epoch(session: _Session, take: Step, small: Compacted | None = None) 
     batches = order[: session.steps * config.batch_size].split(config.batch_size)
     take.begin()
     for step, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
-        take(batch, rate)
+        take(session.ranks.own(batch), rate)
         if session.device.type == "cpu" or step % _LOSS_CHECK == 0:
-            _check_finite(take, session.epoch + 1, step + 1, config.optimizer.lr)
-    _check_finite(take, session.epoch + 1, session.steps, config.optimizer.lr)
+            _check_finite(_totals(take, session.ranks), session.epoch + 1, step + 1, config.optimizer.lr)
+    totals = _totals(take, session.ranks)
+    _check_finite(totals, session.epoch + 1, session.steps, config.optimizer.lr)
     if small is not None:
         small.expand(rates)
-    return take.totals()
+    return totals
 
 
-def _check_finite(take: Step, epoch: int, step: int, lr: float) -> None:
-    if not math.isfinite(take.totals().loss):
+def _totals(take: Step, ranks: parallel.Ranks) -> Totals:
+    """Of all processes, which have seen equally many images."""
+    own = take.totals()
+    loss, accuracy = ranks.sum(torch.tensor([own.loss, own.accuracy], dtype=torch.float64)).tolist()
+    return Totals(loss / ranks.count, accuracy / ranks.count)
+
+
+def _check_finite(totals: Totals, epoch: int, step: int, lr: float) -> None:
+    if not math.isfinite(totals.loss):
         raise Diverged(
             f"the loss is not finite in epoch {epoch}, step {step}; lower --optimizer.lr (now {lr:g}); "
             "the last checkpoint is from before"
@@ -223,14 +252,30 @@ def _pixel_permutation(session: _Session) -> Tensor | None:
     return data.pixel_permutation(session.config.seed, session.dataset.image_shape).to(session.device)
 
 
-def _device(config: TrainConfig) -> torch.device:
+def _check_shares(batch: int, ranks: parallel.Ranks) -> None:
+    if batch % ranks.count:
+        raise InputError(
+            f"a batch of {batch} images cannot be shared out evenly among {ranks.count} processes; "
+            "choose another --batch-size"
+        )
+
+
+def _device(config: TrainConfig, ranks: parallel.Ranks) -> torch.device:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError(
             "--device cuda was asked for and torch sees no GPU; use --device cpu or install a CUDA build of torch"
         )
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(config.device)
+    if config.device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if ranks.count == 1:
+        return torch.device("cuda")
+    if launch.local_rank() >= torch.cuda.device_count():
+        raise InputError(
+            f"this machine has {torch.cuda.device_count()} GPUs, one for each process; "
+            "lower --nproc-per-node, or train on --device cpu"
+        )
+    torch.cuda.set_device(launch.local_rank())
+    return torch.device("cuda", launch.local_rank())
 
 
 def _bf16(session: _Session) -> bool:
@@ -241,8 +286,8 @@ def _bf16(session: _Session) -> bool:
 def _state(session: _Session) -> dict[str, Any]:
     state = {
         "epoch": session.epoch,
-        "model": session.model.state_dict(),
-        "optimizer": session.optimizer.state_dict(),
+        "model": distributed.gathered(session.model.state_dict(), session.ranks),
+        "optimizer": distributed.gathered(session.optimizer.state_dict(), session.ranks),
         "generator": session.generator.get_state(),
         "torch_rng": torch.get_rng_state(),
     }
@@ -255,8 +300,7 @@ def _state(session: _Session) -> dict[str, Any]:
 
 def _restore(session: _Session, state: dict[str, Any]) -> None:
     session.epoch = state["epoch"]
-    session.model.load_state_dict(state["model"])
-    session.optimizer.load_state_dict(state["optimizer"])
+    distributed.load(session.model, session.optimizer, state)
     if session.pruning:
         session.pruning.load_state_dict(state["pruning"])
     session.generator.set_state(state["generator"])
