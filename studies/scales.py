@@ -1,6 +1,6 @@
 """The three sizes at which every study runs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lcfs.config import Architecture, AugmentConfig, OptimizerConfig, TrainConfig
@@ -14,6 +14,7 @@ class Scale:
     """Widths, length and regularization of the runs of a study.
 
     shallow, deep: α of the S and D nets. hidden: width of 3-FC. l1_conv, l1_fc: λ. beta: β of "β-LASSO".
+    short, narrow: epochs and α of the S nets in wide grids. widths: α of the S nets where it is varied.
     """
 
     name: str
@@ -27,6 +28,9 @@ class Scale:
     l1_conv: float
     l1_fc: float
     beta: float
+    short: int
+    narrow: int
+    widths: tuple[int, ...]
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     precision: Literal["auto", "bf16"] = "auto"
 
@@ -53,14 +57,66 @@ class Scale:
         beta = self.beta if beta is None else beta
         return OptimizerConfig("beta-lasso", l1_conv=self.l1_conv, l1_fc=self.l1_fc, beta=beta)
 
+    def short_config(self, net: Architecture, width: int, optimizer: OptimizerConfig, seed: int) -> TrainConfig:
+        """One run of a wide grid: `short` epochs of a net of any width."""
+        return replace(self.config(net, optimizer, seed), base_channels=width, epochs=self.short)
+
 
 # λ shrinks a weight by at most ηλ a step, in all by about λη/2 times the number of steps: with fewer steps than the
 # paper's 400,000 it is larger here, and β smaller, so that the threshold βλ still lies below the initial weights.
 SCALES = {
     scale.name: scale
     for scale in (
-        Scale("smoke", "digits", 2, 1, 32, 3, 128, (0, 1), 4e-3, 2e-3, 10.0, AugmentConfig(crop=1, flip=False)),
-        Scale("laptop", "cifar10", 8, 2, 1400, 10, 128, (0, 1, 2), 2e-4, 5e-5, 10.0, precision="bf16"),
-        Scale("paper", "cifar10", 150, 15, 14_540, 400, 512, (0,), 2e-5, 5e-6, 50.0, AugmentConfig("fa-cifar10")),
+        Scale(
+            name="smoke",
+            data="digits",
+            shallow=2,
+            deep=1,
+            hidden=32,
+            epochs=3,
+            batch_size=128,
+            seeds=(0, 1),
+            l1_conv=4e-3,
+            l1_fc=2e-3,
+            beta=10.0,
+            short=2,
+            narrow=1,
+            widths=(1, 2),
+            augment=AugmentConfig(crop=1, flip=False),
+        ),
+        Scale(
+            name="laptop",
+            data="cifar10",
+            shallow=8,
+            deep=2,
+            hidden=1400,
+            epochs=10,
+            batch_size=128,
+            seeds=(0, 1, 2),
+            l1_conv=2e-4,
+            l1_fc=5e-5,
+            beta=10.0,
+            short=4,
+            narrow=4,
+            widths=(1, 2, 4, 8),
+            precision="bf16",
+        ),
+        Scale(
+            name="paper",
+            data="cifar10",
+            shallow=150,
+            deep=15,
+            hidden=14_540,
+            epochs=400,
+            batch_size=512,
+            seeds=(0,),
+            l1_conv=2e-5,
+            l1_fc=5e-6,
+            beta=50.0,
+            short=400,
+            narrow=150,
+            widths=(10, 20, 50, 100, 150),
+            augment=AugmentConfig("fa-cifar10"),
+        ),
     )
 }
