@@ -1,6 +1,7 @@
 """Augmentation policies: the operations that may be named, and sub-policies of which every image draws its own."""
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from jaxtyping import Float64, Int64, UInt8
 from torch import Generator, Tensor
 
 from lcfs import image_ops as ops
+from lcfs import policy_kernel
 from lcfs.errors import InputError
 from lcfs.parallel import ALONE, Ranks
 
@@ -30,6 +32,10 @@ class Operation:
     low: float = 0.0
     high: float = 0.0
     signed: bool = False
+    name: str = "cutout"
+    """The function of `lcfs.image_ops`."""
+    scale: Callable[[Tensor, Tensor], Tensor] = lambda images, magnitude: magnitude
+    """(images, magnitude [b]) → what that function takes."""
 
 
 def _with(
@@ -39,11 +45,13 @@ def _with(
     signed: bool = False,
     scale: Callable[[Tensor, Tensor], Tensor] = lambda images, magnitude: magnitude,
 ) -> Operation:
-    return Operation(lambda images, magnitude, _: apply(images, scale(images, magnitude)), low, high, signed)
+    return Operation(
+        lambda images, magnitude, _: apply(images, scale(images, magnitude)), low, high, signed, apply.__name__, scale
+    )
 
 
 def _without(apply: Callable[[Tensor], Tensor]) -> Operation:
-    return Operation(lambda images, magnitude, position: apply(images))
+    return Operation(lambda images, magnitude, position: apply(images), name=apply.__name__)
 
 
 def _widths(images: Tensor, magnitude: Tensor) -> Tensor:
@@ -72,7 +80,7 @@ FAST_AUTOAUGMENT = {
     "Color": _with(ops.color, 0.1, 1.9),
     "Brightness": _with(ops.brightness, 0.1, 1.9),
     "Sharpness": _with(ops.sharpness, 0.1, 1.9),
-    "Cutout": Operation(_cutout, 0.0, 0.2),
+    "Cutout": Operation(_cutout, 0.0, 0.2, scale=_widths),
     "AutoContrast": _without(ops.auto_contrast),
     "Invert": _without(ops.invert),
     "Equalize": _without(ops.equalize),
@@ -172,6 +180,7 @@ class Policy:
                 op = table[name]
                 operation[s, k], probability[s, k] = index[name], chance
                 magnitude[s, k], signed[s, k] = level * (op.high - op.low) + op.low, op.signed
+        self._kernels: dict[tuple[torch.Size, torch.device], policy_kernel.Tables | None] = {}
         self._tables: dict[torch.device, tuple[Tensor, ...]] = {}  # by device: in a recorded step nothing may be sent
         self._tables[torch.device("cpu")] = (operation, probability, magnitude, signed)
 
@@ -179,17 +188,34 @@ class Policy:
         whole, device = self.ranks.whole(len(images)), images.device
         if device not in self._tables:
             self._tables[device] = tuple(t.to(device) for t in self._tables[torch.device("cpu")])
-        tables = self._tables[device]
-        drawn = self.ranks.own(torch.randint(len(tables[0]), (whole,), generator=generator, device=device))
-        operation, probability, magnitude, signed = (t[drawn] for t in tables)
-        apply = self.grouped if device.type == "cpu" else self.everywhere
-        for k in range(operation.shape[1]):
+        sub_policies, steps = self._tables[device][0].shape
+        drawn = self.ranks.own(torch.randint(sub_policies, (whole,), generator=generator, device=device))
+        kernel = self._kernel(images.shape[1:], device) if device.type == "cuda" else None
+        for k in range(steps):
             # Columns: applied or not, sign, and the two coordinates of a Cutout, drawn for all to keep samples apart.
             uniform = self.ranks.own(torch.rand(whole, 4, dtype=torch.float64, generator=generator, device=device))
-            flipped = torch.where((uniform[:, 1] < 0.5) & (signed[:, k] > 0), -magnitude[:, k], magnitude[:, k])
-            chosen = torch.where(uniform[:, 0] < probability[:, k], operation[:, k], len(self.operations))
-            images = apply(images, chosen, flipped, uniform[:, 2:])
+            if kernel is not None:
+                images = policy_kernel.apply(kernel, images, drawn, uniform, k)
+            else:
+                images = self.step(images, drawn, uniform, k)
         return images
+
+    def step(
+        self,
+        images: UInt8[Tensor, "b c h w"],
+        drawn: Int64[Tensor, " b"],
+        uniform: Float64[Tensor, "b 4"],
+        k: int,
+    ) -> UInt8[Tensor, "b c h w"]:
+        """Step k of the sub-policies `drawn`: `grouped` on a CPU, `everywhere` elsewhere, since the host must not wait.
+
+        Columns of `uniform`: applied or not, sign, position of a Cutout. `lcfs.policy_kernel.apply` does the same.
+        """
+        operation, probability, magnitude, signed = (t[drawn, k] for t in self._tables[images.device])
+        flipped = torch.where((uniform[:, 1] < 0.5) & (signed > 0), -magnitude, magnitude)
+        chosen = torch.where(uniform[:, 0] < probability, operation, len(self.operations))
+        apply = self.grouped if images.device.type == "cpu" else self.everywhere
+        return apply(images, chosen, flipped, uniform[:, 2:])
 
     def grouped(
         self,
@@ -221,3 +247,30 @@ class Policy:
             image = op.apply(images, torch.where(here, magnitude, op.low), position)
             result = torch.where(here.view(-1, 1, 1, 1), image, result)
         return result
+
+    def _kernel(self, shape: torch.Size, device: torch.device) -> policy_kernel.Tables | None:
+        """Tables for the kernel, or None where it does not work; tried once for each shape `[c, h, w]` and device."""
+        if (shape, device) not in self._kernels:
+            self._kernels[shape, device] = self._tried(shape, device)
+        return self._kernels[shape, device]
+
+    def _tried(self, shape: torch.Size, device: torch.device) -> policy_kernel.Tables | None:
+        if policy_kernel.triton is None:
+            return None
+        cpu, state = torch.device("cpu"), torch.Generator().manual_seed(0)
+        sub_policies, steps = self._tables[cpu][0].shape
+        images = torch.randint(256, (sub_policies, *shape), dtype=torch.uint8, generator=state)
+        drawn, uniform = torch.arange(sub_policies), torch.rand(sub_policies, 4, dtype=torch.float64, generator=state)
+        there = [tensor.to(device) for tensor in (images, drawn, uniform)]
+        try:
+            tables = policy_kernel.tabulate(self.operations, self._tables[cpu], shape, device)
+            results = (policy_kernel.apply(tables, *there, k).to(cpu) for k in range(steps))
+            if all(torch.equal(found, self.step(images, drawn, uniform, k)) for k, found in enumerate(results)):
+                return tables
+            reason = "its images differ from a CPU's"
+        except Exception as error:  # from Triton, its compilers or the driver; what follows does the same, only slower
+            reason = f"{type(error).__name__}: {error}"
+        warnings.warn(
+            f"Triton's augmentation is not used on {device} ({reason}); torch's takes its place", stacklevel=2
+        )
+        return None
