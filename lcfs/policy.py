@@ -261,11 +261,13 @@ class Policy:
         sub_policies, steps = self._tables[cpu][0].shape
         images = torch.randint(256, (sub_policies, *shape), dtype=torch.uint8, generator=state)
         drawn, uniform = torch.arange(sub_policies), torch.rand(sub_policies, 4, dtype=torch.float64, generator=state)
-        there = [tensor.to(device) for tensor in (images, drawn, uniform)]
         try:
             tables = policy_kernel.tabulate(self.operations, self._tables[cpu], shape, device)
-            results = (policy_kernel.apply(tables, *there, k).to(cpu) for k in range(steps))
-            if all(torch.equal(found, self.step(images, drawn, uniform, k)) for k, found in enumerate(results)):
+            there = images.to(device), drawn.to(device), uniform.to(device)
+            if all(
+                torch.equal(policy_kernel.apply(tables, *there, k).to(cpu), self.step(images, drawn, uniform, k))
+                for k in range(steps)
+            ):
                 return tables
             reason = "its images differ from a CPU's"
         except Exception as error:  # from Triton, its compilers or the driver; what follows does the same, only slower

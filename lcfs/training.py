@@ -202,7 +202,8 @@ def _step(session: _Session, augmentation: augment.Augment, small: Compacted | N
         kind = GraphStep
     model = distributed.replica(model, session.ranks)
     bf16, data = _bf16(session), session.dataset.train
-    copies = session.device.type == "cuda" and session.pruning is None  # pruning looks for the weights' gradients
+    # Pruning and what joins the gradients of several processes look for them at the weights.
+    copies = session.device.type == "cuda" and session.pruning is None and session.ranks.count == 1
     return kind(model, optimizer, augmentation, data, session.generator, bf16=bf16, copies=copies)
 
 
