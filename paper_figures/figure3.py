@@ -1,69 +1,69 @@
 """Figure 3: non-zeros of each layer of S-FC while β-LASSO trains it, as a share of the layer's weights.
 
-Command: python -m paper_figures.figure3 [--folder FOLDER]. Reads the S-FC records of studies/records; the paper's
-values, for nets of α ≈ 230 (inferred from its reference lines) and 4,000 epochs, as faint marks.
+Command: python -m paper_figures.figure3 [--folder FOLDER]. Reads the records of the study training_fully_connected,
+S-FC at its largest β; the paper's values, for nets of α ≈ 230 (inferred from its reference lines) and
+4,000 epochs, as faint marks.
 """
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 from paper_figures import style
-from studies.records import Record, read
+from paper_figures.paper import digitised
+from paper_figures.selecting import by_row
+from studies import training_fully_connected
+from studies.records import Record
+from studies.scales import SCALES
 
-RECORDS = Path(__file__).parent.parent / "studies" / "records"
-DIGITISED = Path(__file__).parent / "data" / "digitised.json"
 LAYERS = {"conv1": "layer 1", "fc1": "layer 2", "fc2": "layer 3"}
 _PAPER_ALPHA = 230
-
-
-def wanted(record: Record) -> bool:
-    """Finished runs of S-FC by β-LASSO with a threshold, on CIFAR-10."""
-    config, optimizer = record.config, record.config["optimizer"]
-    return (
-        record.status == "finished"
-        and (config["architecture"], config["data"], optimizer["name"]) == ("s-fc", "cifar10", "beta-lasso")
-        and optimizer["beta"] > 1
-        and not config["permute_pixels"]
-    )
 
 
 def draw(folder: Path) -> None:
     """Write figure3.pdf, .png and .csv."""
     style.apply()
     figure, axes = plt.subplots(1, 3, figsize=(style.TEXT_WIDTH, 2.3), sharey=True)
-    paper = json.loads(DIGITISED.read_text())["fig3_nnz"]["CIFAR-10"]
-    records = read(RECORDS / "laptop", wanted) or read(RECORDS / "cifar10", wanted)
-    alpha = records[0].config["base_channels"]
-    label = f"ours, α = {alpha}, n = {len(records)}"
+    paper = digitised()["fig3_nnz"]["CIFAR-10"]
+    records = by_row(training_fully_connected.cells)[f"S-FC, β = {SCALES['laptop'].beta:g}"]
     rows = []
     for (layer, title), axis, key in zip(LAYERS.items(), axes, ("L1", "L2", "L3"), strict=True):
-        shares = np.array([record.epochs[f"sparsity/{layer}"] for record in records]) / _weights(layer, alpha)
-        epochs = np.array(records[0].epochs["epoch"])
-        passed = epochs / epochs[-1]
-        axis.fill_between(passed, shares.min(0), shares.max(0), color=style.BLUE, alpha=0.25, linewidth=0)
-        axis.plot(
-            passed,
-            shares.mean(0),
-            color=style.BLUE,
-            label=label,
-        )
+        if records:
+            rows += _ours(axis, records, layer)
         marks = sorted((int(epoch), count / _weights(layer, _PAPER_ALPHA)) for epoch, count in paper[key].items())
         x, y = [epoch / marks[-1][0] for epoch, _ in marks], [share for _, share in marks]
-        axis.plot(x, y, "D", color=style.GREY, fillstyle="none", markersize=4, alpha=0.7, label="paper, α ≈ 230")
+        axis.plot(x, y, **style.PAPER, marker="D", label=f"paper, α ≈ {_PAPER_ALPHA}")
         axis.set(title=title, xlabel="part of the training", yscale="log")
         axis.grid(axis="y")
-        rows += [
-            {"source": f"ours, {record.name}", "layer": title, "part": part, "share": share}
-            for record, row in zip(records, shares, strict=True)
-            for part, share in zip(passed, row, strict=True)
-        ]
         rows += [{"source": "paper", "layer": title, "part": a, "share": b} for a, b in zip(x, y, strict=True)]
     axes[0].set(ylabel="share of weights not zero")
     axes[2].legend(fontsize=7, loc="lower left")
     style.save(figure, "figure3", rows, folder)
+
+
+def paper_density() -> float:
+    """The paper's share of weights that are not zero at the end of the training, in percent."""
+    ends = {key: counts[max(counts, key=int)] for key, counts in digitised()["fig3_nnz"]["CIFAR-10"].items()}
+    return 100 * sum(ends.values()) / sum(_weights(layer, _PAPER_ALPHA) for layer in LAYERS)
+
+
+def _ours(axis: Axes, records: Sequence[Record], layer: str) -> list[dict[str, Any]]:
+    """The mean over the runs in a band from the least to the greatest."""
+    alpha = records[0].config["base_channels"]
+    shares = np.array([record.epochs[f"sparsity/{layer}"] for record in records]) / _weights(layer, alpha)
+    epochs = np.array(records[0].epochs["epoch"])
+    passed = epochs / epochs[-1]
+    axis.fill_between(passed, shares.min(0), shares.max(0), color=style.BLUE, alpha=0.25, linewidth=0)
+    axis.plot(passed, shares.mean(0), color=style.BLUE, label=f"ours, α = {alpha}, n = {len(records)}")
+    return [
+        {"source": f"ours, {record.name}", "layer": LAYERS[layer], "part": part, "share": share}
+        for record, row in zip(records, shares, strict=True)
+        for part, share in zip(passed, row, strict=True)
+    ]
 
 
 def _weights(layer: str, alpha: int) -> int:

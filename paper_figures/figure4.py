@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from paper_figures import style
+from paper_figures.paper import tables
 
 RECORDS = Path(__file__).parent.parent / "studies" / "records"
 RADIUS = "radius of gyration, px"
-PAPER = {("s-fc", "beta-lasso"): 6.3, ("s-local", "sgd"): 3.5}  # px, Figures 4 and 8, CIFAR-10
 _COLUMNS, _ROWS = 6, 4
 _OPTIMIZERS = {"sgd": "SGD", "beta-lasso": "β-LASSO"}
 
@@ -21,6 +21,7 @@ _OPTIMIZERS = {"sgd": "SGD", "beta-lasso": "β-LASSO"}
 def draw(folder: Path) -> None:
     """Write figure4.pdf, .png and .csv."""
     style.apply()
+    radii = tables()["radius_of_gyration"]
     found = json.loads((RECORDS / "learned_filters.json").read_text())
     images = np.load(RECORDS / "learned_filters.npz", allow_pickle=False)
     figure = plt.figure(figsize=(style.TEXT_WIDTH, 2.95))
@@ -41,14 +42,13 @@ def draw(folder: Path) -> None:
         axis.plot((low, high), (place, place), color=style.BLUE, linewidth=3, solid_capstyle="butt", alpha=0.45)
         axis.plot(median, place, "o", color=style.BLUE, label="median, bar from 10 to 90 %" if place == 0 else None)
         axis.plot(permuted, place, "x", color=style.VERMILION, label="median, pixels permuted" if place == 0 else None)
-        if (row["net"], row["optimizer"]) in PAPER:
-            paper = PAPER[row["net"], row["optimizer"]]
+        if paper := radii.get(f"{row['net']}, {row['optimizer']}"):
             label = None if "paper" in (axis.get_legend_handles_labels()[1]) else "paper"
-            axis.plot(paper, place, "D", color=style.GREY, fillstyle="none", label=label)
-    axis.axvline(13.05, color=style.GREY, linewidth=0.6, linestyle=":")
+            axis.plot(sum(paper) / len(paper), place, "D", color=style.GREY, fillstyle="none", label=label)
+    axis.axvline(radii["random mask"], color=style.GREY, linewidth=0.6, linestyle=":")
     axis.annotate(
         "random mask",
-        (13.05, len(found) - 0.55),
+        (radii["random mask"], len(found) - 0.55),
         fontsize=7,
         color=style.GREY,
         ha="right",

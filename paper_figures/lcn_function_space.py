@@ -8,10 +8,9 @@ b  (2, 2, 2): cubics with three real roots (shaded), in the plane through the ta
 c  (2, 2): the number of real critical points by target, in the plane c₀ + c₂ = 1 across the cone.
 
 Dots are random starts, with seeds chosen so that both minima are reached. Nothing is measured: it is all theory.
-Command: python -m paper_figures.lcn_function_space [--folder figures]; about 15 seconds on one core.
+Command: python -m paper_figures.lcn_function_space [--folder FOLDER]; about 15 seconds on one core.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,6 @@ from matplotlib.colors import ListedColormap
 from paper_figures import style
 from theory.lcn import Training, compose, critical_points, gradient_flow, real_count
 
-NAME = "lcn_function_space"
 CONE_TARGET = (1, 0, 1)
 CUBIC_TARGET = (2, -3, -1, -2)
 ENDS = ((style.BLUE, "-", "o"), (style.VERMILION, (0, (3.5, 1.2)), "s"))  # by the minimum in which a path ends
@@ -170,11 +168,8 @@ def _row(panel: str, p: Sequence[float] | np.ndarray, **values: Any) -> Row:
     return {"panel": panel} | dict.fromkeys(keys, "") | values | {f"c{i}": f"{c:.5g}" for i, c in enumerate(p)}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw and save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("figures"), help="where to write; default figures")
-    folder = parser.parse_args(arguments).folder
+def draw(folder: Path) -> None:
+    """Write lcn_function_space.pdf, .png and .csv."""
     style.apply()
     figure = plt.figure(figsize=(style.TEXT_WIDTH, 2.5))
     grid = figure.add_gridspec(1, 3, width_ratios=(1.1, 1.2, 1.0))
@@ -184,13 +179,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ("c  Real critical points", draw_counts, {}),
     )
     rows: list[Row] = []
-    for column, (title, draw, options) in enumerate(panels):
+    for column, (title, draw_panel, options) in enumerate(panels):
         part = figure.add_subfigure(grid[column])
-        rows += draw(part.add_subplot(**options))
+        rows += draw_panel(part.add_subplot(**options))
         part.suptitle(title, x=0.03, ha="left", fontsize=9, fontweight="bold")
-    style.save(figure, NAME, rows, folder)
-    plt.close(figure)
+    style.save(figure, "lcn_function_space", rows, folder)
 
 
 if __name__ == "__main__":
-    main()
+    style.draw_from_command_line(draw, __doc__)

@@ -4,10 +4,9 @@ a  SGD: the share of runs that end above the best loss, by the kind of critical 
 b  Nets that L1 and β-LASSO lose: P = 0, also after plain descent took over.
 c  Of the others, the share that reaches the best loss; the black line is SGD.
 
-Command: python -m paper_figures.lcn_outcomes [--record studies/records/lcn.json] [--folder figures]
+Command: python -m paper_figures.lcn_outcomes [--folder FOLDER]. Reads studies/records/lcn.json.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +18,7 @@ from matplotlib.axes import Axes
 
 from paper_figures import style
 
-NAME = "lcn_outcomes"
-RECORD = Path("studies/records/lcn.json")
+RECORD = Path(__file__).parent.parent / "studies" / "records" / "lcn.json"
 Row = dict[str, Any]
 _KINDS = (  # what is stacked in panel a: name, outcomes, colour, hatch
     ("spurious minimum", ("spurious",), style.VERMILION, ""),
@@ -91,13 +89,9 @@ def draw_optimizers(axes: Axes, cells: Sequence[Sequence[Row]], column: str, tit
     axes.set(xlabel=title)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw and save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", type=Path, default=RECORD, help=f"default {RECORD}")
-    parser.add_argument("--folder", type=Path, default=Path("figures"), help="where to write; default figures")
-    options = parser.parse_args(arguments)
-    rows = table(json.loads(options.record.read_text(encoding="utf-8")))
+def draw(folder: Path, record: Path = RECORD) -> None:
+    """Write lcn_outcomes.pdf, .png and .csv from a record of `studies.lcn`."""
+    rows = table(json.loads(record.read_text(encoding="utf-8")))
     cells = [[row for row in rows if label(row) == name] for name in dict.fromkeys(map(label, rows))]
     style.apply()
     figure, (left, middle, right) = plt.subplots(
@@ -120,9 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     left.invert_yaxis()
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", fontsize=7)
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize=7)
-    style.save(figure, NAME, rows, options.folder)
-    plt.close(figure)
+    style.save(figure, "lcn_outcomes", rows, folder)
 
 
 if __name__ == "__main__":
-    main()
+    style.draw_from_command_line(draw, __doc__)

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
+
+from lcfs.errors import InputError
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, LIGHT = "#666666", "#E4E4E4"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, BLACK)
+
+PAPER = {"color": GREY, "fillstyle": "none", "markersize": 4.5, "alpha": 0.75, "linestyle": "none"}  # its values
 
 TEXT_WIDTH = 6.75  # inches, of a page
 _SETTINGS = {
@@ -58,18 +63,24 @@ def save(figure: Figure, name: str, rows: Sequence[Mapping[str, Any]], folder: P
 
     Args:
         rows: the numbers that the figure shows, one mapping for each line of the table, all with the same keys.
-    Raises: ValueError if there are no rows: a figure without its numbers is not kept.
+    Raises: ValueError if there are no rows: a figure without its numbers is not kept. InputError if `folder` cannot be
+        written.
     """
     if not rows:
         raise ValueError(f"rows must not be empty: they are the numbers behind {name}")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})  # same input, same bytes
-    figure.savefig(folder / f"{name}.png", metadata={"Software": None})
-    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})  # same input, same bytes
+        figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}); choose another --folder") from error
+    finally:
+        plt.close(figure)
 
 
 def draw_from_command_line(draw: Callable[[Path], None], description: str | None) -> None:

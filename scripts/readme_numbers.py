@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+from paper_figures.paper import tables
 from studies.records import Record, estimate, read
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +44,7 @@ def size_table() -> str:
 
 def table2() -> str:
     """Table 2 of the paper beside the runs of studies/records/laptop: one row a training, mean ± standard error."""
-    paper = json.loads((ROOT / "paper_figures" / "data" / "tables.json").read_text())["table2"]["rows"]
+    paper = tables()["table2"]["rows"]
     rows: dict[str, list[Record]] = {}
     for record in read(RECORDS / "laptop"):
         config, optimizer = record.config, record.config["optimizer"]
@@ -71,7 +72,7 @@ def table2() -> str:
 
 def locality_table() -> str:
     """One row a net of studies/records/learned_filters.json."""
-    paper = {("s-fc", "beta-lasso"): "6.3", ("s-local", "sgd"): "3.4–3.6"}
+    paper = tables()["radius_of_gyration"]
     lines = [
         "| first layer | non-zeros | radius of gyration, px | paper | pixels permuted | left over by a convolution |",
         "|---|---|---|---|---|---|",
@@ -82,9 +83,10 @@ def locality_table() -> str:
         if row["unexplained"] is not None:
             left = f"{100 * row['unexplained']:.0f} % (permuted {100 * row['permuted_unexplained']:.0f} %)"
         optimizer = {"sgd": "SGD", "beta-lasso": "β-LASSO"}[row["optimizer"]]
+        radii = map(str, paper.get(f"{row['net']}, {row['optimizer']}", ()))
         lines.append(
             f"| {row['net'].upper()}, {optimizer} | {row['nonzeros']:,} | {median:.1f} "
-            f"| {paper.get((row['net'], row['optimizer']), '')} | {permuted:.1f} | {left} |"
+            f"| {'–'.join(radii)} | {permuted:.1f} | {left} |"
         )
     return "\n".join(lines)
 

@@ -1,10 +1,9 @@
 """lcfs figure: the figures of the package paper_figures, from records to pictures."""
 
 import pkgutil
-import runpy
-import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import tyro
 
@@ -27,22 +26,23 @@ def figure(arguments: list[str]) -> int:
         return name, folder
 
     name, folder = parse(options, arguments, "lcfs figure")
-    package = import_module("paper_figures")  # by its name: the core does not depend on the figures
-    known = [module.name for module in pkgutil.iter_modules(package.__path__) if module.name != "style"]
+    figures = _figures()
     if name == "list":
-        for each in known:
-            print(f"{each}  {(import_module(f'paper_figures.{each}').__doc__ or '').splitlines()[0]}")
+        for each, module in figures.items():
+            print(f"{each}  {(module.__doc__ or '').splitlines()[0]}")
         return 0
-    module = f"figure{name}" if name.isdigit() else name
-    if module not in known:
-        raise InputError(f"there is no figure {name!r}{nearest(module, known)}; lcfs figure list lists them")
-    before = sys.argv
-    sys.argv = [f"lcfs figure {name}", "--folder", str(folder)]
-    try:
-        runpy.run_module(f"paper_figures.{module}", run_name="__main__")
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror}); choose another --folder") from error
-    finally:
-        sys.argv = before
-    print(f"{folder / module}.pdf, .png and .csv")
+    wanted = f"figure{name}" if name.isdigit() else name
+    if wanted not in figures:
+        raise InputError(f"there is no figure {name!r}{nearest(wanted, figures)}; lcfs figure list lists them")
+    figures[wanted].draw(folder)
+    print(f"{folder / wanted}.pdf, .png and .csv")
     return 0
+
+
+def _figures() -> dict[str, ModuleType]:
+    """The modules with a `draw(folder)` by name."""
+    package = import_module("paper_figures")  # by its name: the core does not depend on the figures
+    modules = {
+        each.name: import_module(f"paper_figures.{each.name}") for each in pkgutil.iter_modules(package.__path__)
+    }
+    return {name: module for name, module in modules.items() if hasattr(module, "draw")}

@@ -69,7 +69,7 @@ def test_the_command_writes_a_record_that_the_figure_reads(tmp_path, monkeypatch
     record = tmp_path / "lcn.json"
     lcn.main(["--targets", "2", "--steps", "50", "--record", str(record)])
     assert capsys.readouterr().out.count("optimal") == len(lcn.OPTIMIZERS)
-    lcn_outcomes.main(["--record", str(record), "--folder", str(tmp_path)])
+    lcn_outcomes.draw(tmp_path, record)
     assert all((tmp_path / f"lcn_outcomes.{kind}").stat().st_size for kind in ("pdf", "png", "csv"))
 
 
@@ -93,7 +93,7 @@ def test_the_committed_record_says_what_the_theory_predicts() -> None:
 
 
 def test_the_committed_record_is_drawn(tmp_path) -> None:
-    lcn_outcomes.main(["--record", str(RECORD), "--folder", str(tmp_path)])
+    lcn_outcomes.draw(tmp_path)
     assert len((tmp_path / "lcn_outcomes.csv").read_text().splitlines()) == 41
 
 
@@ -110,7 +110,7 @@ def test_the_counts_in_the_picture_are_exact() -> None:
 
 @pytest.mark.slow
 def test_the_function_space_is_drawn(tmp_path) -> None:
-    lcn_function_space.main(["--folder", str(tmp_path)])
+    lcn_function_space.draw(tmp_path)
     rows = (tmp_path / "lcn_function_space.csv").read_text().splitlines()
     assert {row[0] for row in rows[1:]} == {"a", "b", "c"}
     assert {row.split(",")[2] for row in rows[1:] if row[0] == "b"} == {"0", "1"}

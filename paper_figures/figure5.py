@@ -1,0 +1,89 @@
+"""Figure 5: test accuracy of ResNet18 against the side of its kernels, by β-LASSO and by SGD.
+
+Command: python -m paper_figures.figure5 [--folder FOLDER]. Ours: records of the study kernel_sizes, mean ± standard
+error; the paper's as thin lines.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from paper_figures import style
+from paper_figures.accuracy_curves import DATA
+from paper_figures.paper import digitised
+from paper_figures.selecting import accuracy, finished, grouped, plain, sweep
+
+_LOOK: dict[str, tuple[str, str, str, Any]] = {
+    "beta-lasso": ("β-LASSO", style.VERMILION, "s", "-"),
+    "sgd": ("SGD", style.BLUE, "o", (0, (3, 1.2))),
+}
+
+
+def draw(folder: Path) -> None:
+    """Write figure5.pdf, .png and .csv."""
+    style.apply()
+    figure, axes = plt.subplots(1, 3, figsize=(style.TEXT_WIDTH, 2.7))
+    rows, kernels = [], digitised()["fig5_kernel_sizes"]
+    for (data, name), axis in zip(DATA.items(), axes, strict=True):
+        for optimizer, (label, color, _, dashes) in _LOOK.items():
+            values = digitised()["fig5"][name][optimizer.replace("-", "_")]
+            axis.plot(
+                kernels, values, linestyle=dashes, color=color, linewidth=0.9, alpha=0.55, label=f"{label}, paper"
+            )
+            rows += [_row(data, optimizer, "paper", k, mean=v) for k, v in zip(kernels, values, strict=True)]
+        rows += [row for optimizer in _LOOK for row in _ours(axis, data, optimizer)]
+        axis.set(title=name, xlabel="side of the kernels", xticks=kernels)
+        axis.grid(axis="y")
+    axes[0].set_ylabel("test accuracy, %")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=7, handlelength=2.6
+    )
+    style.save(figure, "figure5", rows, folder)
+
+
+def _ours(axis: Axes, data: str, optimizer: str) -> list[dict[str, Any]]:
+    """Runs that differ in their kernels alone, if there are some of several sizes."""
+    same = {"architecture": "resnet18", "data": data, "optimizer.name": optimizer}
+    groups = grouped(sweep(plain(finished(), same), "kernel_size"), "kernel_size")
+    if len(groups) < 2:
+        return []
+    label, color, marker, dashes = _LOOK[optimizer]
+    found = {kernel: accuracy(runs) for (kernel,), runs in groups.items()}
+    axis.errorbar(
+        list(found),
+        [value.mean for value in found.values()],
+        [value.standard_error for value in found.values()],
+        linestyle=dashes,
+        color=color,
+        marker=marker,
+        markersize=4,
+        linewidth=1.6,
+        label=f"{label}, ours",
+    )
+    configs = {kernel: runs[0].config for (kernel,), runs in groups.items()}
+    return [
+        _row(
+            data,
+            optimizer,
+            "ours",
+            kernel,
+            mean=value.mean,
+            standard_error=value.standard_error,
+            n=value.n,
+            base_channels=configs[kernel]["base_channels"],
+            epochs=configs[kernel]["epochs"],
+        )
+        for kernel, value in found.items()
+    ]
+
+
+def _row(data: str, optimizer: str, source: str, kernel_size: int, **values: float) -> dict[str, Any]:
+    keys = ("mean", "standard_error", "n", "base_channels", "epochs")
+    named = {"data": data, "optimizer": optimizer, "source": source, "kernel_size": kernel_size}
+    return named | dict.fromkeys(keys, "") | values
+
+
+if __name__ == "__main__":
+    style.draw_from_command_line(draw, __doc__)
