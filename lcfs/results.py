@@ -11,6 +11,7 @@ from lcfs import analysis, augment, data
 from lcfs.architectures import weights
 from lcfs.descriptions import Report, report
 from lcfs.distributed import gathered, nonzeros
+from lcfs.masks import MaskLocality, mask_locality
 from lcfs.parallel import ALONE, Ranks
 
 _BATCH = 1000
@@ -25,6 +26,7 @@ class Result:
     nonzeros: dict[str, int]
     weights: dict[str, int]
     report: Report
+    locality: MaskLocality | None = None
 
 
 @torch.no_grad()
@@ -65,12 +67,13 @@ def measure(model: nn.Module, dataset: data.Dataset, permutation: Tensor | None 
                 samples=len(dataset.train),
                 classes=dataset.classes,
             ),
+            locality=mask_locality(state, dataset.image_shape, permutation=permutation),
         )
     )
 
 
 def summary(result: Result) -> dict[str, Any]:
-    """summary.json of a finished run: `final/*`, `bound/*` and `bits/*` metrics."""
+    """summary.json of a finished run: `final/*`, `bound/*`, `bits/*` and `locality/*` metrics."""
     metrics: dict[str, float] = {
         "final/train_error": result.train_error,
         "final/test_accuracy": result.test_accuracy,
@@ -81,6 +84,9 @@ def summary(result: Result) -> dict[str, Any]:
     metrics |= {f"final/nonzeros/{name}": count for name, count in result.nonzeros.items()}
     metrics |= {f"bits/{language.name}": language.bits for language in result.report.languages}
     metrics |= {f"bound/{bound.language}/{bound.bound}": bound.value for bound in result.report.bounds}
+    if result.locality is not None:
+        metrics["locality/mask_radius_px"] = result.locality.radius
+        metrics["locality/random_mask_radius_px"] = result.locality.random
     return {"status": "finished", "metrics": metrics, "tags": {}, "samples": result.report.samples}
 
 

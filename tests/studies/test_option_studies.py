@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 
 from lcfs.config import to_dict
-from studies import beta_and_width, random_labels, study, thresholds
+from studies import beta_and_width, magnitude_pruning, random_labels, scaling, study, thresholds
+from studies.parameter_counts import count
 from studies.records import Record
 from studies.runner import cell_name, run_cells
 from studies.scales import SCALES, SGD
 
 SMOKE = SCALES["smoke"]
-STUDIES = ("beta_and_width", "lambda_and_beta", "random_labels", "thresholds")
+STUDIES = (
+    *("beta_and_width", "kernel_sizes", "lambda_and_beta", "magnitude_pruning"),
+    *("random_labels", "scaling", "thresholds"),
+)
 
 
 def record(accuracy: float, error: float = 0.5, **metrics: float) -> Record:
@@ -25,7 +29,7 @@ def record(accuracy: float, error: float = 0.5, **metrics: float) -> Record:
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_cell_runs_at_smoke_scale_and_the_tables_have_every_row(name: str, tmp_path: Path) -> None:
     found = study.find(name)
-    one = replace(SMOKE, short=1, epochs=1, seeds=(0,))
+    one = replace(SMOKE, short=2, epochs=1, seeds=(0,))
     cells = found.cells(one)
     records = run_cells(cells, tmp_path)
     assert {each.status for each in records.values()} == {"finished"}
@@ -67,6 +71,40 @@ def test_scaled_by_the_width() -> None:
     assert config["α = 1, β = 50, λ ∝ α"].l1_conv == SMOKE.l1_conv / 2
     assert config["α = 1, β = 50 · α / 2"].beta == 25
     assert "α = 2, β = 50, λ ∝ α" not in config, "at the scale's own width that is β = 50"
+
+
+@pytest.mark.parametrize("net", scaling.NETS)
+def test_widths_hit_the_number_of_weights(net: str) -> None:
+    for width in (1, 3, 20):
+        assert scaling.width(net, count(net, width).weights) == width
+    assert scaling.width(net, 0) == 1
+    found = [count(net, width).weights for width in scaling.widths(SCALES["paper"], net)]
+    assert found[-1] == pytest.approx(1024e6, rel=0.02)
+    assert found == sorted(set(found))
+
+
+def test_the_fewest_weights_that_fit() -> None:
+    sizes = {f"S-FC, α = {a}": [record(0.4 + a / 10, 0.6 - a / 10, **{"final/weights": a})] for a in (1, 2, 3)}
+    _, table = scaling.tables(sizes)
+    (row,) = table.rows
+    fewest = dict(zip(table.header, row, strict=True))
+    assert fewest["best test accuracy %"] == "70.00"
+    assert [fewest[f"{percent} %"] for percent in (30, 60, 70, 80)] == ["1", "2", "3", ""]
+
+
+def test_pruning_round_by_round_beside_beta_lasso() -> None:
+    pruned = record(
+        0.5, **{f"round/{n}/{key}": v for n in (1, 2) for key, v in (("nonzeros", 10 / n), ("test_accuracy", 0.6 / n))}
+    )
+    pruned.config["prune"] = {"rounds": 2}
+    local = {"locality/mask_radius_px": 6.0, "locality/random_mask_radius_px": 13.0}
+    _, densities, localities = magnitude_pruning.tables({"pruning": [pruned], "β": [record(0.5, **local)]})
+    assert densities.rows == (
+        ("pruning, round 1", "100.00", "60.00"),
+        ("pruning, round 2", "50.00", "30.00"),
+        ("β", "40.00", "50.00"),
+    )
+    assert localities.rows == (("β", "1", "6.00", "13.00"),)
 
 
 def test_bits_for_each_label_explained() -> None:
