@@ -9,6 +9,7 @@ from lcfs.errors import InputError
 # `lcfs.architectures.ARCHITECTURES` without its torch import, so that --help is instant; a test compares them.
 Architecture = Literal["s-conv", "s-local", "s-fc", "d-conv", "d-local", "d-fc", "3-fc", "resnet18"]
 _ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
+Data = Literal["digits", "cifar10", "cifar100", "svhn"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class TrainConfig:
     """Side of resnet18's kernels."""
     dropout: float = 0.0
     """On the inputs of the last two fully-connected layers."""
-    data: Literal["digits", "cifar10", "cifar100", "svhn"] = "digits"
+    data: Data = "digits"
     data_dir: str | None = None
     """Folder of the data set; by default $LCFS_DATA, then the user's cache."""
     validation: int = 0
@@ -142,16 +143,23 @@ def _check_pruning(prune: PruneConfig, epochs: int) -> None:
         raise InputError("prune.fraction is removed before the second round; set prune.rounds to 2 or more")
 
 
-def presets() -> dict[str, TrainConfig]:
-    """Every net × {sgd, l1, beta-lasso} by name, e.g. `s-fc-beta-lasso`; the paper's settings (A.2) at α = 16."""
+def presets(data: Data = "digits") -> dict[str, TrainConfig]:
+    """Every net × {sgd, l1, beta-lasso} by name, e.g. `s-fc-beta-lasso`; the paper's settings (A.2) at α = 16.
+
+    Batch and augmentation fit the data set: digits are few and 8 pixels wide, and a mirrored digit is no digit.
+    """
     optimizers = {
         "sgd": OptimizerConfig(name="sgd", momentum=0.9, weight_decay=5e-4),
         "l1": OptimizerConfig(name="beta-lasso", beta=0.0),
         "beta-lasso": OptimizerConfig(name="beta-lasso", beta=50.0),
     }
     widths = {"3-fc": 1024, "resnet18": 64}
+    augment = AugmentConfig(crop=1 if data == "digits" else 4, flip=data in ("cifar10", "cifar100"))
+    batch_size = 64 if data == "digits" else 512
     return {
-        f"{net}-{name}": TrainConfig(architecture=net, base_channels=widths.get(net, 16), optimizer=optimizer)
+        f"{net}-{name}": TrainConfig(
+            net, widths.get(net, 16), data=data, batch_size=batch_size, optimizer=optimizer, augment=augment
+        )
         for net in _ARCHITECTURES
         for name, optimizer in optimizers.items()
     }

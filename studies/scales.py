@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from lcfs.config import Architecture, AugmentConfig, OptimizerConfig, TrainConfig
+from lcfs.config import Architecture, AugmentConfig, Data, OptimizerConfig, TrainConfig
 
-Data = Literal["digits", "cifar10", "cifar100", "svhn"]
 SGD = OptimizerConfig("sgd", momentum=0.9, weight_decay=5e-4)
 
 

@@ -1,10 +1,11 @@
 """lcfs train."""
 
 import contextlib
+import re
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import tyro
 
@@ -15,7 +16,7 @@ from lcfs.errors import InputError
 
 def train(arguments: list[str]) -> int:
     """Train a net: lcfs train PRESET [--field value ...], or lcfs train --resume RUN."""
-    presets = config.presets()
+    presets = config.presets(_data(arguments))
     if arguments[:1] == ["--resume"]:
         if len(arguments) != 2:
             raise InputError(
@@ -50,6 +51,12 @@ def train(arguments: list[str]) -> int:
     run, track, chosen = parse(options, arguments[1:], f"lcfs train {name}")
     label = f"{name}-{chosen.data}-a{chosen.base_channels}-s{chosen.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     return _run_training(chosen, run or Path("runs") / label, track)
+
+
+def _data(arguments: list[str]) -> config.Data:
+    """The data set that is asked for: a preset's other values depend on it. A bad name is left to the parser."""
+    given = re.findall(r"--data[= ](\S+)", " ".join(arguments))
+    return next((name for name in get_args(config.Data) if given[-1:] == [name]), "digits")
 
 
 def _run_training(chosen: config.TrainConfig | None, path: Path, track: bool = True) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lcfs import cli
+from lcfs import cli, config
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -98,3 +98,19 @@ def test_train_then_inspect_and_bound(tmp_path: Path, capsys: pytest.CaptureFixt
     code, out, _ = call(capsys, "train", "--resume", run)
     assert code == 0
     assert "finished already" in out
+
+
+@pytest.mark.parametrize(
+    ("data", "batch_size", "crop", "flip"),
+    [("digits", 64, 1, False), ("cifar10", 512, 4, True), ("svhn", 512, 4, False)],
+)
+def test_presets_fit_the_data_set(
+    capsys: pytest.CaptureFixture[str], data: str, batch_size: int, crop: int, flip: bool
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["train", "s-fc-sgd", "--data", data, "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert f"(default: {batch_size})" in words
+    assert f"pixels; 0 for no crop. (default: {crop})" in words.replace("│ │ ", "")
+    preset = config.presets(data)["s-fc-sgd"]
+    assert (preset.data, preset.batch_size, preset.augment.crop, preset.augment.flip) == (data, batch_size, crop, flip)
