@@ -18,7 +18,7 @@ from lcfs.results import Result
 from lcfs.training import Progress
 from theory.nearest_convolution import Match
 
-_PLAIN_WIDTH = 110  # when the output is no terminal, tables must not be squeezed into 80 columns
+_PLAIN_WIDTH = 10_000  # when the output is no terminal, tables must not be squeezed into 80 columns
 
 
 class ProgressLine:

@@ -7,12 +7,12 @@ from studies.study import Table
 
 
 def accuracy_table(records: Mapping[str, Sequence[Record]]) -> list[Table]:
-    """Errors, non-zeros by layer and description length of each row, mean ± standard error over its runs."""
-    header = ("net", "n", "test accuracy %", "train error %", "weights", "non-zeros", "non-zeros per layer", "bits")
+    """Errors, non-zeros and description length of each row, mean ± standard error over its runs."""
+    header = ("net", "n", "test accuracy %", "train error %", "weights", "non-zeros", "in layer 1", "bits")
     rows = []
     for row, runs in records.items():
         metrics = [run.metrics for run in runs]
-        layers = [key for key in metrics[0] if key.startswith("final/nonzeros/")]
+        first = next(key for key in metrics[0] if key.startswith("final/nonzeros/"))
         rows.append(
             (
                 row,
@@ -21,7 +21,7 @@ def accuracy_table(records: Mapping[str, Sequence[Record]]) -> list[Table]:
                 f"{estimate(100 * m['final/train_error'] for m in metrics):.2f}",
                 f"{metrics[0]['final/weights']:,}",
                 f"{estimate(m['final/nonzeros'] for m in metrics).mean:,.0f}",
-                " / ".join(f"{estimate(m[key] for m in metrics).mean:,.0f}" for key in layers),
+                f"{estimate(m[first] for m in metrics).mean:,.0f}",
                 f"{estimate(m['bits/best'] for m in metrics).mean:,.0f}",
             )
         )
