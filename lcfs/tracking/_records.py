@@ -10,13 +10,15 @@ from typing import Any
 from lcfs.checkpoints import write_text_atomically
 from lcfs.tracking.launches import DataMark
 
+_SUMMARIES = ("bits/best", "bits/theorem2", "bound/best/occam_kl", "bound/theorem2/theorem2")
+
 
 @dataclass(frozen=True)
 class Place:
     """Where a run is shown; a run that several studies share has a place in the experiment of each.
 
-    title: MLflow's name of the run, by default the directory's. params: by default all of config.json, which otherwise
-    is an artifact.
+    title: MLflow's name of the run, by default the directory's. params: by default all of config.json; otherwise that
+    is an artifact, as is summary.json with what `shows` leaves out.
     """
 
     experiment: str
@@ -29,6 +31,10 @@ class Place:
     def of_study(self) -> bool:
         """Whether the run is a cell there, and not there for itself."""
         return self.params is not None
+
+    def shows(self, metric: str) -> bool:
+        """Whether a metric is compared there: of a study's lengths and bounds the shortest code's and the paper's."""
+        return not self.of_study or metric in _SUMMARIES or not metric.startswith(("bits/", "bound/"))
 
     def digest(self) -> str:
         """Changes when there is something else to send."""

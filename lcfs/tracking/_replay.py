@@ -58,12 +58,14 @@ def send(
         end = _stamp(records[-1], run.info.start_time) if records else run.info.start_time
         if summary and digest != before.summary:
             last_step = records[-1]["epoch"] if records else 0
-            last_points, last_tags = _points([{**summary["metrics"], "epoch": last_step, "time": end / 1000}], end)
+            last = {name: value for name, value in summary["metrics"].items() if place.shows(name)}
+            last_points, last_tags = _points([{**last, "epoch": last_step, "time": end / 1000}], end)
             points += _missing(client, run, last_points)
             tags |= last_tags | {name: str(value) for name, value in summary["tags"].items()}
         _writing.log_points(client, run.info.run_id, points)
         _writing.log_tags(client, run.info.run_id, tags)
-        files = [*(path / "artifacts").glob("*"), *([path / "config.json"] if place.of_study else [])]
+        whole = [path / "config.json", path / "summary.json"] if place.of_study else []
+        files = [*(path / "artifacts").glob("*"), *(file for file in whole if file.exists())]
         artifacts = _writing.log_artifacts(client, run.info.run_id, files, before.artifacts)
         status = None
         if summary and (closing or digest != before.summary):

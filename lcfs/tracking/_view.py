@@ -8,7 +8,7 @@ enough for the 5,000 characters that MLflow took at first.
 import base64
 import json
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 KEY = "lcfs"
@@ -25,7 +25,8 @@ _RUNS = 100  # in one chart at most
 def view(params: Mapping[str, Collection[str]], created_ms: int) -> str:
     """The tag's value for a study whose cells have these parameters, name -> the values that they take."""
     metrics = [f"metrics.`{name}`" for name in _COLUMNS]
-    columns = [*metrics, *(f"params.`{name}`" for name in params if name != "row")]
+    swept = [name for name, values in params.items() if len(values) > 1 and name != "row"]
+    columns = [*metrics, *(f"params.`{name}`" for name in swept)]
     sections = [("parallel", "parallel coordinates", 1), ("study", "the study", 2)]
     state = {
         "searchFilter": CELLS,
@@ -37,7 +38,7 @@ def view(params: Mapping[str, Collection[str]], created_ms: int) -> str:
         "columnOrder": columns,
         "columnWidths": dict.fromkeys(columns, 110),
         "runsHiddenMode": "SHOW_ALL",
-        "compareRunCharts": [{"deleted": False, "runsCountToCompare": _RUNS, **card} for card in _cards(params)],
+        "compareRunCharts": [{"deleted": False, "runsCountToCompare": _RUNS, **card} for card in _cards(swept)],
         "compareRunSections": [
             {"uuid": uuid, "name": name, "display": True, "isReordered": True, "columns": count}
             for uuid, name, count in sections
@@ -48,10 +49,10 @@ def view(params: Mapping[str, Collection[str]], created_ms: int) -> str:
     return json.dumps({"name": "the study", "createdAt": created_ms, "state": f"deflate;{packed}", **state})
 
 
-def _cards(params: Mapping[str, Collection[str]]) -> Iterable[dict[str, Any]]:
+def _cards(swept: Sequence[str]) -> Iterable[dict[str, Any]]:
     """Parallel coordinates, accuracy against length, final values as bars, and the course of training."""
     metrics = ["final/nonzeros", "bits/best", _ACCURACY]
-    fields = [name for name, values in params.items() if len(values) > 1 and name not in ("row", "seed")]
+    fields = [name for name in swept if name != "seed"]
     # MLflow leaves out the runs that lack one of the fields, as SGD's lack β: the first chart has every run.
     for number, (name, shown) in enumerate((("every run", ["row"]), ("runs that have all fields", fields))):
         card = {"displayName": name, "selectedParams": shown, "selectedMetrics": metrics, "showAllRuns": True}

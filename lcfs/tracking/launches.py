@@ -67,9 +67,9 @@ class Launch:
 
     @property
     def params(self) -> dict[str, set[str]]:
-        """The cells' parameters and the values that they take."""
+        """The cells' parameters and the values that they take, in the order of the cell that has most."""
         found: dict[str, set[str]] = {}
-        for cell in self.cells.values():
+        for cell in sorted(self.cells.values(), key=lambda cell: -len(cell.params)):
             for name, value in cell.params.items():
                 found.setdefault(name, set()).add(value)
         return found

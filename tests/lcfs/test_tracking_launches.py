@@ -96,7 +96,8 @@ def test_a_cell_of_two_studies_is_one_run_in_each(uri: str, tmp_path: Path) -> N
     assert cell.data.params == {"optimizer.beta": "50"}
     assert cell.data.metrics["final/test_accuracy"] == 0.75
     assert len(client(uri).get_metric_history(cell.info.run_id, "train/loss")) == 3
-    assert [file.path for file in client(uri).list_artifacts(cell.info.run_id)] == ["config.json"]
+    assert [file.path for file in client(uri).list_artifacts(cell.info.run_id)] == ["config.json", "summary.json"]
+    assert "nonfinite/bound/theorem1" not in cell.data.tags, "of the bounds two are compared"
     assert [file.path for file in client(uri).list_artifacts(parent.info.run_id)] == ["table-1.csv"]
     (data,) = cell.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("digits, training", MARK.fingerprint[:36])
