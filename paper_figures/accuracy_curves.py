@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 
 from paper_figures import style
 from paper_figures.paper import digitised
-from paper_figures.selecting import accuracy, finished, grouped, plain, sweep
+from paper_figures.selecting import accuracy, by_row
+from studies import scaling
 
 NETS = {"resnet18": "ResNet18", "d-conv": "D-CONV", "s-conv": "S-CONV", "3-fc": "3-FC"}
 DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "svhn": "SVHN"}
@@ -58,20 +59,16 @@ def paper_curves(data: str) -> list[Curve]:
 
 
 def our_curves(data: str) -> list[Curve]:
-    """Runs by SGD that differ in their width alone, of each net that has some."""
-    curves, records = [], finished()
-    for net in NETS:
-        same = {"architecture": net, "optimizer.name": "sgd", "data": data, "kernel_size": 3}
-        runs = sweep(plain(records, same), "base_channels")
-        points = []
-        for of in grouped(runs, "base_channels").values():
-            train, test = accuracy(of, "train"), accuracy(of)
-            weights, epochs = of[0].metrics["final/weights"], of[0].config["epochs"]
+    """Each net of the study scaling that has runs on this data set."""
+    points: dict[str, list[Point]] = {}
+    for runs in by_row(scaling.cells).values():
+        if runs and runs[0].config["data"] == data:
+            train, test = accuracy(runs, "train"), accuracy(runs)
+            weights, epochs = runs[0].metrics["final/weights"], runs[0].config["epochs"]
             errors = train.standard_error, test.standard_error
-            points.append(Point(weights, train.mean, test.mean, *errors, test.n, epochs))
-        if points:
-            curves.append(Curve(net, data, "ours", tuple(points)))
-    return curves
+            point = Point(weights, train.mean, test.mean, *errors, test.n, epochs)
+            points.setdefault(runs[0].config["architecture"], []).append(point)
+    return [Curve(net, data, "ours", tuple(sorted(of, key=lambda p: p.weights))) for net, of in points.items()]
 
 
 def draw_curves(axis: Axes, curves: Sequence[Curve], split: str) -> None:
@@ -90,8 +87,9 @@ def draw_curves(axis: Axes, curves: Sequence[Curve], split: str) -> None:
 def weights_axis(axis: Axes) -> None:
     """Thousands, millions and a milliard, as ticks."""
     axis.set_xscale("log")
-    axis.set_xlim(4e3, 2e9)
-    axis.set_xticks([1e4, 1e5, 1e6, 1e7, 1e8, 1e9], labels=["10 k", "", "1 M", "", "100 M", ""])
+    axis.set_xlim(8e2, 2e9)
+    labels = {3: "1 k", 6: "1 M", 9: "1 G"}
+    axis.set_xticks([10**k for k in range(3, 10)], labels=[labels.get(k, "") for k in range(3, 10)])
     axis.set_xticks([], minor=True)
     axis.grid(axis="both")
     axis.set_axisbelow(True)

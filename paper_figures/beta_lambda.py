@@ -1,10 +1,11 @@
 """λ × β: test accuracy and non-zero weights of S-FC by β-LASSO over a grid of both.
 
 Command: python -m paper_figures.beta_lambda [--folder FOLDER]. Reads the records of the study lambda_and_beta: of S-FC
-at one width, λ of the layer that replaces the convolution against β; λ of the others fixed, or in a fixed ratio to it.
+at one width, λ of the layer that replaces the convolution against β; λ of the others is in a fixed ratio to it.
 The paper prints one accuracy each for β = 0, 1 and 50 (Table 2) and not its λ: a row of its own on top.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,11 @@ from matplotlib.patches import Rectangle
 from paper_figures import style
 from paper_figures.figure3 import paper_density
 from paper_figures.paper import tables
-from paper_figures.selecting import accuracy, density, fields, finished, grouped, missing, plain, sweep
+from paper_figures.selecting import LAPTOP, accuracy, by_row, density, missing
+from studies import lambda_and_beta
 from studies.records import Estimate, Record
+from studies.scales import SCALES
 
-_LAMBDA, _LAMBDA_FC, _BETA = "optimizer.l1_conv", "optimizer.l1_fc", "optimizer.beta"
 _MAP = colormaps["cividis"]  # the same order in grey
 Grid = dict[tuple[float, float], list[Record]]
 
@@ -40,7 +42,7 @@ class Panel:
 def draw(folder: Path) -> None:
     """Write beta_lambda.pdf, .png and .csv. Raises InputError if the records hold no two λ and two β of one width."""
     style.apply()
-    found = grid(finished())
+    found = grid()
     lambdas, betas = (sorted({cell[place] for cell in found}) for place in (0, 1))
     if min(len(lambdas), len(betas)) < 2:
         raise missing("lambda_and_beta")
@@ -71,21 +73,16 @@ def draw(folder: Path) -> None:
     style.save(figure, "beta_lambda", rows, folder)
 
 
-def grid(records: Sequence[Record]) -> Grid:
-    """The runs of S-FC by β-LASSO by (λ of the first layer, β), seeds together; everything else is the same.
-
-    Of the grids at one λ of the other layers, and at one ratio of it to the first layer's, the one with most cells.
-    """
-    same = {"architecture": "s-fc", "optimizer.name": "beta-lasso"}
-    runs = sweep(plain(records, same), _LAMBDA, _LAMBDA_FC, _BETA)
-    grids: dict[tuple[str, float], list[Record]] = {}
-    for record in runs:
-        first, others = (fields(record.config)[name] for name in (_LAMBDA, _LAMBDA_FC))
-        grids.setdefault(("fixed", others), []).append(record)
-        if first:
-            grids.setdefault(("ratio", float(f"{others / first:.6g}")), []).append(record)
-    found = (grouped(runs, _LAMBDA, _BETA) for runs in grids.values())
-    return max(found, key=len, default={})
+def grid() -> Grid:
+    """Seeds of one training together, by λ of the first layer and β; all share λ between the layers in one ratio."""
+    ratio = SCALES[LAPTOP.scale].l1_fc / SCALES[LAPTOP.scale].l1_conv
+    found: Grid = {}
+    for runs in by_row(lambda_and_beta.cells).values():
+        if runs:
+            optimizer = runs[0].config["optimizer"]
+            if math.isclose(optimizer["l1_fc"] / optimizer["l1_conv"], ratio):
+                found[optimizer["l1_conv"], optimizer["beta"]] = runs
+    return found
 
 
 def _cells(
@@ -124,7 +121,7 @@ def _row(
         "measure": measure,
         "source": source,
         "l1_conv": strength,
-        "l1_fc": fields(record.config)[_LAMBDA_FC] if record else "",
+        "l1_fc": record.config["optimizer"]["l1_fc"] if record else "",
         "beta": beta,
         "mean": value.mean if ours else value,
         "standard_error": value.standard_error if ours else "",

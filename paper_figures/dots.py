@@ -6,10 +6,10 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from paper_figures import style
+from paper_figures.selecting import SOURCES, Source
 from studies.records import Estimate, Record
 
-SCALES_SHOWN = ("laptop", "paper")
-_MARKS = {"laptop": ("o", style.BLUE), "paper": ("s", style.VERMILION)}
+LOOK = dict(zip(SOURCES, (("o", style.BLUE, "-"), ("s", style.VERMILION, "--"), ("P", style.GREEN, "-.")), strict=True))
 
 
 def draw_paper(axis: Axes, values: Iterable[float], marker: str, label: str) -> None:
@@ -19,16 +19,16 @@ def draw_paper(axis: Axes, values: Iterable[float], marker: str, label: str) -> 
 
 
 def draw_ours(
-    axis: Axes, runs: Sequence[Sequence[Record]], measure: Callable[[Sequence[Record]], Estimate], scale: str
+    axis: Axes, runs: Sequence[Sequence[Record]], measure: Callable[[Sequence[Record]], Estimate], source: Source
 ) -> None:
     """The mean of each line that has runs."""
-    marker, color = _MARKS[scale]
+    marker, color, _ = LOOK[source]
     found = [(line, measure(of)) for line, of in enumerate(runs) if of]
     if not found:
         return
     lines, estimates = zip(*found, strict=True)
-    numbers = sorted({e.n for e in estimates})
-    seeds = f"n = {numbers[0]}" if len(numbers) == 1 else f"n = {numbers[0]} to {numbers[-1]}"
+    least, most = min(e.n for e in estimates), max(e.n for e in estimates)
+    seeds = f"n = {least}{f' to {most}' if most > least else ''}{' ± standard error' if most > 1 else ''}"
     axis.errorbar(
         [e.mean for e in estimates],
         lines,
@@ -38,11 +38,11 @@ def draw_ours(
         markersize=5,
         capsize=2,
         elinewidth=1,
-        label=f"ours, {scale} size, {seeds}, ± standard error",
+        label=f"ours, {source.label}, {seeds}",
     )
     for line, value in found:
         axis.annotate(
-            f"{value.mean:.3g}",
+            f"{value.mean:.1f}" if value.mean >= 10 else f"{value.mean:.2f}",
             (value.mean, line),
             (0, 5),
             textcoords="offset points",

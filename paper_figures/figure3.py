@@ -14,8 +14,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from paper_figures import style
+from paper_figures.dots import LOOK
 from paper_figures.paper import digitised
-from paper_figures.selecting import by_row
+from paper_figures.selecting import SOURCES, Source, by_row
 from studies import training_fully_connected
 from studies.records import Record
 from studies.scales import SCALES
@@ -27,21 +28,22 @@ _PAPER_ALPHA = 230
 def draw(folder: Path) -> None:
     """Write figure3.pdf, .png and .csv."""
     style.apply()
-    figure, axes = plt.subplots(1, 3, figsize=(style.TEXT_WIDTH, 2.3), sharey=True)
+    figure, axes = plt.subplots(1, 3, figsize=(style.TEXT_WIDTH, 2.5), sharey=True)
     paper = digitised()["fig3_nnz"]["CIFAR-10"]
-    records = by_row(training_fully_connected.cells)[f"S-FC, β = {SCALES['laptop'].beta:g}"]
+    ours = {source: by_row(training_fully_connected.cells, source) for source in SOURCES}
     rows = []
     for (layer, title), axis, key in zip(LAYERS.items(), axes, ("L1", "L2", "L3"), strict=True):
-        if records:
-            rows += _ours(axis, records, layer)
+        for source, found in ours.items():
+            if records := found[f"S-FC, β = {SCALES[source.scale].beta:g}"]:
+                rows += _ours(axis, records, layer, source)
         marks = sorted((int(epoch), count / _weights(layer, _PAPER_ALPHA)) for epoch, count in paper[key].items())
         x, y = [epoch / marks[-1][0] for epoch, _ in marks], [share for _, share in marks]
-        axis.plot(x, y, **style.PAPER, marker="D", label=f"paper, α ≈ {_PAPER_ALPHA}")
+        axis.plot(x, y, **style.PAPER, marker="D", label=f"paper, α ≈ {_PAPER_ALPHA}, 4000 epochs")
         axis.set(title=title, xlabel="part of the training", yscale="log")
         axis.grid(axis="y")
         rows += [{"source": "paper", "layer": title, "part": a, "share": b} for a, b in zip(x, y, strict=True)]
     axes[0].set(ylabel="share of weights not zero")
-    axes[2].legend(fontsize=7, loc="lower left")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=7)
     style.save(figure, "figure3", rows, folder)
 
 
@@ -51,14 +53,17 @@ def paper_density() -> float:
     return 100 * sum(ends.values()) / sum(_weights(layer, _PAPER_ALPHA) for layer in LAYERS)
 
 
-def _ours(axis: Axes, records: Sequence[Record], layer: str) -> list[dict[str, Any]]:
+def _ours(axis: Axes, records: Sequence[Record], layer: str, source: Source) -> list[dict[str, Any]]:
     """The mean over the runs in a band from the least to the greatest."""
     alpha = records[0].config["base_channels"]
     shares = np.array([record.epochs[f"sparsity/{layer}"] for record in records]) / _weights(layer, alpha)
     epochs = np.array(records[0].epochs["epoch"])
     passed = epochs / epochs[-1]
-    axis.fill_between(passed, shares.min(0), shares.max(0), color=style.BLUE, alpha=0.25, linewidth=0)
-    axis.plot(passed, shares.mean(0), color=style.BLUE, label=f"ours, α = {alpha}, n = {len(records)}")
+    _, color, dashes = LOOK[source]
+    axis.fill_between(passed, shares.min(0), shares.max(0), color=color, alpha=0.25, linewidth=0)
+    axis.plot(
+        passed, shares.mean(0), dashes, color=color, label=f"ours, α = {alpha}, {epochs[-1]} epochs, n = {len(records)}"
+    )
     return [
         {"source": f"ours, {record.name}", "layer": LAYERS[layer], "part": part, "share": share}
         for record, row in zip(records, shares, strict=True)

@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from paper_figures import style
 from paper_figures.accuracy_curves import DATA
 from paper_figures.paper import digitised
-from paper_figures.selecting import accuracy, finished, grouped, plain, sweep
+from paper_figures.selecting import accuracy, by_row
+from studies import kernel_sizes
+from studies.records import Record
 
 _LOOK: dict[str, tuple[str, str, str, Any]] = {
     "beta-lasso": ("β-LASSO", style.VERMILION, "s", "-"),
@@ -44,13 +46,13 @@ def draw(folder: Path) -> None:
 
 
 def _ours(axis: Axes, data: str, optimizer: str) -> list[dict[str, Any]]:
-    """Runs that differ in their kernels alone, if there are some of several sizes."""
-    same = {"architecture": "resnet18", "data": data, "optimizer.name": optimizer}
-    groups = grouped(sweep(plain(finished(), same), "kernel_size"), "kernel_size")
-    if len(groups) < 2:
+    """The runs of the study kernel_sizes on this data set."""
+    runs = [runs for runs in by_row(kernel_sizes.cells).values() if runs]
+    groups = {of[0].config["kernel_size"]: of for of in runs if _is(of[0], data, optimizer)}
+    if not groups:
         return []
     label, color, marker, dashes = _LOOK[optimizer]
-    found = {kernel: accuracy(runs) for (kernel,), runs in groups.items()}
+    found = {kernel: accuracy(runs) for kernel, runs in groups.items()}
     axis.errorbar(
         list(found),
         [value.mean for value in found.values()],
@@ -62,7 +64,7 @@ def _ours(axis: Axes, data: str, optimizer: str) -> list[dict[str, Any]]:
         linewidth=1.6,
         label=f"{label}, ours",
     )
-    configs = {kernel: runs[0].config for (kernel,), runs in groups.items()}
+    configs = {kernel: runs[0].config for kernel, runs in groups.items()}
     return [
         _row(
             data,
@@ -77,6 +79,10 @@ def _ours(axis: Axes, data: str, optimizer: str) -> list[dict[str, Any]]:
         )
         for kernel, value in found.items()
     ]
+
+
+def _is(record: Record, data: str, optimizer: str) -> bool:
+    return (record.config["data"], record.config["optimizer"]["name"]) == (data, optimizer)
 
 
 def _row(data: str, optimizer: str, source: str, kernel_size: int, **values: float) -> dict[str, Any]:

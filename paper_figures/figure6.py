@@ -4,7 +4,7 @@ Right: the best test accuracy of a net at any size against the least size, of th
 accuracy, filled for ours and hollow for the paper's; an arrow to the left where the smallest net tried reaches it.
 Nets that never do are left out.
 Command: python -m paper_figures.figure6 [--folder FOLDER]. Ours: as in Figure 2. The paper's train accuracies to reach,
-60, 40 and 80 %, are inferred from its figure.
+60, 40 and 80 %, are inferred from its figure; ours are trained too briefly for that and have to reach 50 %.
 """
 
 from pathlib import Path
@@ -26,6 +26,8 @@ from paper_figures.accuracy_curves import (
 )
 from paper_figures.paper import digitised
 
+_OURS = 50  # percent of the training images right, after a few epochs
+
 
 def draw(folder: Path) -> None:
     """Write figure6.pdf, .png and .csv."""
@@ -36,18 +38,17 @@ def draw(folder: Path) -> None:
     )
     table, ours = [], []
     for (data, name), (train, test, fewest) in zip(DATA.items(), axes, strict=True):
-        found = our_curves(data)
+        found, levels = our_curves(data), {"paper": thresholds[data], "ours": _OURS}
         curves = [*paper_curves(data), *found]
         draw_curves(train, curves, "train")
         draw_curves(test, curves, "test")
         for curve in curves:
-            _mark(fewest, curve, thresholds[data])
+            _mark(fewest, curve, levels[curve.source])
         weights_axis(fewest)
         train.set_ylabel(f"{name}, accuracy %")
-        note = f"train accuracy ≥ {thresholds[data]} %"
+        note = f"train accuracy ≥ {thresholds[data]} %" + (f"; ours {_OURS} %" if found else "")
         fewest.annotate(note, (0.97, 0.05), xycoords="axes fraction", ha="right", fontsize=7, color=style.GREY)
-        for row in rows(curves):
-            table.append(row | {"fits": row["train_accuracy"] >= thresholds[data]})
+        table += [row | {"fits": row["train_accuracy"] >= levels[row["source"]]} for row in rows(curves)]
         ours += found
     for column, (title, label) in enumerate(
         (("train", "weights"), ("test", "weights"), ("best test", "fewest weights"))

@@ -80,7 +80,8 @@ def _mark(axis: Axes, line: int, name: str, value: Estimate) -> None:
     if name == "change":
         spread = f" ± {value.standard_error:.2f}" if value.n > 1 else ""
         text = f"{value.mean:+.2f}{spread}, n = {value.n}".replace("-", "−")
-        axis.annotate(text, (value.mean, line), (0, 5), textcoords="offset points", ha="center", fontsize=7)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        axis.annotate(text, (value.mean, line), (0, 6), textcoords="offset points", ha="center", fontsize=7, bbox=box)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The records that a figure shows, found by what was trained: by the fields of their configurations, not by names."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,27 @@ from studies.study import Cell
 RECORDS = Path(__file__).parent.parent / "studies" / "records"
 # As for studies.runner.cell_name, these fields do not change what a run learns.
 _NO_DIFFERENCE = ("data_dir", "device", "checkpoint_seconds", "compact", "parallel")
-_PLAIN = {
-    "permute_pixels": False,
-    "random_labels": False,
-    "prune.rounds": 1,
-    "optimizer.threshold": "hard",
-    "optimizer.one_sided": False,
-    "optimizer.all_parameters": False,
-}
 
 
-def finished(scale: str = "laptop") -> list[Record]:
-    """The runs of a scale that came to their end; none if nothing was recorded."""
-    return read(RECORDS / scale, lambda record: record.status == "finished")
+@dataclass(frozen=True)
+class Source:
+    """Runs of ours: a folder of records, the scale whose grids they belong to, and how they may differ from its cells.
+
+    epochs: the length of the runs, where it is not the scale's. free: fields that may have any value.
+    """
+
+    label: str
+    folder: str
+    scale: str
+    epochs: int | None = None
+    free: tuple[str, ...] = ()
+
+
+LAPTOP = Source("laptop", "laptop", "laptop")
+SOURCES = (
+    LAPTOP,
+    *(Source(f"GPU, {epochs} epochs", "gpu", "paper", epochs, ("augment.cutout",)) for epochs in (400, 4000)),
+)
 
 
 def fields(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,40 +47,20 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in _NO_DIFFERENCE}
 
 
-def by_row(cells: Callable[[Scale], Sequence[Cell]], scale: str = "laptop") -> dict[str, list[Record]]:
-    """The finished runs of a study's grid: those that differ in no field from a cell, by the cell's row, some empty."""
-    records = {frozenset(fields(record.config).items()): record for record in finished(scale)}
+def by_row(cells: Callable[[Scale], Sequence[Cell]], source: Source = LAPTOP) -> dict[str, list[Record]]:
+    """The finished runs of a study's grid, those that differ in no field from a cell, by the cell's row; some empty."""
+
+    def key(config: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
+        return frozenset((name, value) for name, value in fields(config).items() if name not in source.free)
+
+    found = read(RECORDS / source.folder, lambda record: record.status == "finished")
+    records = {key(record.config): record for record in found}
     rows: dict[str, list[Record]] = {}
-    for cell in cells(SCALES[scale]):
-        record = records.get(frozenset(fields(asdict(cell.config)).items()))
+    for cell in cells(SCALES[source.scale]):
+        config = replace(cell.config, epochs=source.epochs or cell.config.epochs)
+        record = records.get(key(asdict(config)))
         rows.setdefault(cell.row, []).extend([record] if record else [])
     return rows
-
-
-def plain(records: Iterable[Record], wanted: Mapping[str, Any]) -> list[Record]:
-    """The runs with these fields, on real images and labels, by the paper's algorithms as they are."""
-    same = {**_PLAIN, **wanted}.items()
-    return [record for record in records if same <= fields(record.config).items()]
-
-
-def sweep(records: Iterable[Record], *along: str) -> list[Record]:
-    """The runs that differ in nothing but these fields and the seed: of all such sets the one with the most values.
-
-    Of two sets with as many values the one with more runs is taken, then the first.
-    """
-    sets: dict[frozenset, list[Record]] = {}
-    for record in records:
-        rest = ((name, value) for name, value in fields(record.config).items() if name not in (*along, "seed"))
-        sets.setdefault(frozenset(rest), []).append(record)
-    return max(sets.values(), key=lambda runs: (len(grouped(runs, *along)), len(runs)), default=[])
-
-
-def grouped(records: Iterable[Record], *along: str) -> dict[tuple, list[Record]]:
-    """The runs of each combination of values of these fields, ascending: a group is the seeds of one training."""
-    groups: dict[tuple, list[Record]] = {}
-    for record in records:
-        groups.setdefault(tuple(fields(record.config)[name] for name in along), []).append(record)
-    return dict(sorted(groups.items()))
 
 
 def accuracy(records: Iterable[Record], split: str = "test") -> Estimate:

@@ -23,7 +23,7 @@ from theory.bounds import theorem1
 _BOUNDS = ("theorem1", "occam_hoeffding", "occam_kl", "occam_binomial")
 _CHANCE = 0.9
 _KINDS = {  # by net and optimizer: colour, mark
-    "D-CONV": (style.GREEN, "8"),
+    "D-CONV": (style.GREEN, "<"),
     "D-LOCAL": (style.GREEN, "p"),
     "D-FC": (style.GREEN, "v"),
     "S-CONV": (style.BLUE, "o"),
@@ -56,17 +56,17 @@ def draw(folder: Path) -> None:
     _theory(axes[2])
     for beta, row in {row["beta"]: row for row in nets if row["beta"] != ""}.items():
         place = (row["density"], row["bits_per_image"])
-        axes[0].annotate(f"β = {beta:g}", place, (0, 6), textcoords="offset points", ha="center", fontsize=7)
+        axes[0].annotate(f"β = {beta:g}", place, (-6, -2.5), textcoords="offset points", ha="right", fontsize=7)
     correlation = spearmanr([row["bits_per_image"] for row in nets], [row["gap"] for row in nets]).statistic
     axes[0].set(title="sparsity", xlabel="weights not zero, %", ylabel="bits per image", xscale="log", yscale="log")
-    axes[0].set(xlim=(1, 200), ylim=(100, 1e4))
+    axes[0].set(xlim=(0.3, 200), ylim=(10, 1e4))
     axes[0].set_xticks([1, 10, 100], labels=["1", "10", "100"])
-    axes[0].set_yticks([100, 1000, 10_000], labels=["100", "1,000", "10,000"])
+    axes[0].set_yticks([10, 100, 1000, 10_000], labels=["10", "100", "1,000", "10,000"])
     axes[1].set(title="generalization", xlabel="bits per image", ylabel="test − train error, points", xscale="log")
     note = f"Spearman's ρ = {correlation:.2f}\n{len(nets)} runs"
     axes[1].annotate(note, (0.04, 0.97), xycoords="axes fraction", fontsize=7, va="top")
-    axes[1].set_xlim(100, 1e4)
-    axes[1].set_xticks([100, 1000, 10_000], labels=["100", "1,000", "10,000"])
+    axes[1].set_xlim(10, 2e4)
+    axes[1].set_xticks([10, 100, 1000, 10_000], labels=["10", "100", "1,000", "10,000"])
     axes[1].margins(y=0.2)
     axes[2].set(title="bounds", xlabel="bits per image", ylabel="bound on the error, %", xscale="log", ylim=(0, 105))
     axes[2].set_xticks([0.1, 10, 1000], labels=["0.1", "10", "1,000"])

@@ -1,7 +1,8 @@
 """Table 1: test accuracy of the seven nets by SGD, ours beside the paper's.
 
-Command: python -m paper_figures.table1 [--folder FOLDER]. Reads the records of the study sharing_and_locality at every
-scale that has some: mean ± standard error. The paper's nets are larger and trained for longer; its order is the claim.
+Command: python -m paper_figures.table1 [--folder FOLDER]. Reads the records of the study sharing_and_locality of a
+laptop and, where there are some, of a GPU: mean ± standard error. The paper's nets are larger and trained for longer;
+its order is the claim.
 """
 
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 from matplotlib import pyplot as plt
 
 from paper_figures import style
-from paper_figures.dots import SCALES_SHOWN, draw_ours, draw_paper, finish, row
+from paper_figures.dots import draw_ours, draw_paper, finish, row
 from paper_figures.paper import tables
-from paper_figures.selecting import accuracy, by_row
+from paper_figures.selecting import SOURCES, accuracy, by_row
 from studies import sharing_and_locality
 
 _PAPER_MARKS = {400: "D", 4000: "^"}  # by epochs
@@ -26,15 +27,17 @@ def draw(folder: Path) -> None:
         values = {net.upper(): accuracies[0][column] for net, accuracies in nets.items()}
         draw_paper(axis, values.values(), _PAPER_MARKS[epochs], f"paper, {epochs} epochs")
         rows += [row(net, f"paper, {epochs} epochs", value) for net, value in values.items()]
-    for scale in SCALES_SHOWN:
-        found = by_row(sharing_and_locality.cells, scale)
+    for source in SOURCES:
+        found = by_row(sharing_and_locality.cells, source)
         runs = [found.get(f"{net.upper()}, SGD", []) for net in nets]
-        draw_ours(axis, runs, accuracy, scale)
+        draw_ours(axis, runs, accuracy, source)
         rows += [
-            row(net.upper(), f"ours, {scale}", accuracy(of), of[0]) for net, of in zip(nets, runs, strict=True) if of
+            row(net.upper(), f"ours, {source.label}", accuracy(of), of[0])
+            for net, of in zip(nets, runs, strict=True)
+            if of
         ]
     finish(axis, [net.upper() for net in nets], "test accuracy on CIFAR-10, %")
-    figure.legend(loc="outside lower center", ncols=3, fontsize=7)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=7)
     style.save(figure, "table1", rows, folder)
 
 

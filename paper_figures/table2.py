@@ -1,8 +1,8 @@
 """Table 2: S-FC by SGD and by β-LASSO between S-CONV and 3-FC, ours beside the paper's: test accuracy and non-zeros.
 
-Command: python -m paper_figures.table2 [--folder FOLDER]. Reads the records of the study training_fully_connected at
-every scale that has some: mean ± standard error. The largest β is the paper's 50 at its size and the laptop's own; the
-paper's share of non-zeros is read off the end of Figure 3, at α ≈ 230 (inferred).
+Command: python -m paper_figures.table2 [--folder FOLDER]. Reads the records of the study training_fully_connected of a
+laptop and, where there are some, of a GPU: mean ± standard error. The largest β is the paper's 50 at its
+size and the laptop's own; the paper's share of non-zeros is read off the end of Figure 3, at α ≈ 230 (inferred).
 """
 
 from pathlib import Path
@@ -10,10 +10,10 @@ from pathlib import Path
 from matplotlib import pyplot as plt
 
 from paper_figures import style
-from paper_figures.dots import SCALES_SHOWN, draw_ours, draw_paper, finish, row
+from paper_figures.dots import draw_ours, draw_paper, finish, row
 from paper_figures.figure3 import paper_density
 from paper_figures.paper import tables
-from paper_figures.selecting import accuracy, by_row, density
+from paper_figures.selecting import SOURCES, accuracy, by_row, density
 from studies import training_fully_connected
 from studies.scales import SCALES
 
@@ -30,14 +30,14 @@ def draw(folder: Path) -> None:
     shares = [paper_density() if line == largest else float("nan") for line in paper]
     draw_paper(right, shares, "^", "paper")
     rows.append({"panel": "density", **row(largest, "paper, Figure 3", paper_density())})
-    for scale in SCALES_SHOWN:
-        found = by_row(training_fully_connected.cells, scale)
-        beta = f"S-FC, β = {SCALES[scale].beta:g}"
+    for source in SOURCES:
+        found = by_row(training_fully_connected.cells, source)
+        beta = f"S-FC, β = {SCALES[source.scale].beta:g}"
         runs = {line: found.get(beta if line == largest else line, []) for line in paper}
         for panel, axis, measure in (("accuracy", left, accuracy), ("density", right, density)):
-            draw_ours(axis, list(runs.values()), measure, scale)
+            draw_ours(axis, list(runs.values()), measure, source)
             rows += [
-                {"panel": panel, **row(beta if line == largest else line, f"ours, {scale}", measure(of), of[0])}
+                {"panel": panel, **row(beta if line == largest else line, f"ours, {source.label}", measure(of), of[0])}
                 for line, of in runs.items()
                 if of
             ]
@@ -46,7 +46,7 @@ def draw(folder: Path) -> None:
     right.set_xscale("log")
     right.set_xlim(right=150)
     right.set_xticks([1, 10, 100], labels=["1", "10", "100"])
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize=7)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=7)
     style.save(figure, "table2", rows, folder)
 
 

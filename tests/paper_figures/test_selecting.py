@@ -23,13 +23,12 @@ from paper_figures import (
     table2,
 )
 from paper_figures.accuracy_curves import Curve, Point
-from studies import sharing_and_locality, training_fully_connected
+from studies import kernel_sizes, lambda_and_beta, scaling, sharing_and_locality, training_fully_connected
 from studies.records import Record, write
 from studies.runner import cell_name
 from studies.scales import SCALES, SGD
 
 LAPTOP = SCALES["laptop"]
-LASSO = OptimizerConfig("beta-lasso", l1_conv=1e-4, l1_fc=1e-4, beta=10)
 
 
 def record(config: TrainConfig, test: float = 0.5, train: float = 0.6, **changes: Any) -> Record:
@@ -101,20 +100,20 @@ def test_rows_are_found_by_fields_and_not_by_names(folder: Path) -> None:
     assert sum(map(len, rows.values())) == 1
 
 
-def test_a_sweep_differs_in_nothing_else(folder: Path) -> None:
-    base = LAPTOP.config("s-conv", SGD, 0)
-    longer = [dataclasses.replace(base, base_channels=c, epochs=20, seed=s) for c in (2, 4, 8) for s in (0, 1)]
-    shorter = [dataclasses.replace(base, base_channels=c, seed=s) for c in (2, 16) for s in range(9)]
-    found = selecting.sweep(map(record, [*shorter, *longer]), "base_channels")
-    assert {run.config["epochs"] for run in found} == {20}
-    assert {width: len(runs) for (width,), runs in selecting.grouped(found, "base_channels").items()} == {
-        2: 2,
-        4: 2,
-        8: 2,
-    }
-    assert selecting.sweep([], "base_channels") == []
-    odd = [record(dataclasses.replace(c, random_labels=True)) for c in longer]
-    assert selecting.plain([*odd, record(base)], {"architecture": "s-conv"}) == [record(base)]
+def test_runs_on_a_gpu_stand_beside(folder: Path) -> None:
+    beta_lasso = SCALES["paper"].beta_lasso()
+    config = SCALES["paper"].config("s-fc", beta_lasso, 0)
+    config = dataclasses.replace(config, augment=dataclasses.replace(config.augment, cutout=16))
+    one_sided = dataclasses.replace(config, optimizer=dataclasses.replace(beta_lasso, one_sided=True))
+    for epochs, test in ((400, 0.7), (4000, 0.8)):
+        for each in (config, one_sided):
+            write(record(dataclasses.replace(each, epochs=epochs), test), folder / "records" / "gpu")
+    table2.draw(folder)
+    ours = [row for row in table(folder, "table2") if row["source"].startswith("ours") and row["panel"] == "accuracy"]
+    assert [(row["net"], row["epochs"], row["mean"]) for row in ours] == [
+        ("S-FC, β = 50", "400", "70.0"),
+        ("S-FC, β = 50", "4000", "80.0"),
+    ]
 
 
 def test_tables_show_the_paper_and_ours(folder: Path) -> None:
@@ -135,16 +134,19 @@ def test_tables_show_the_paper_and_ours(folder: Path) -> None:
 def test_curves_show_the_paper_and_ours(folder: Path) -> None:
     figure2.draw(folder)
     assert len(table(folder, "figure2")) == 4 * 16
-    nets = (("resnet18", 4), ("d-conv", 2), ("s-conv", 4), ("3-fc", 100))
-    for net, width in nets:
-        for times in (1, 2, 4):
-            config = dataclasses.replace(LAPTOP.config(net, SGD, 0), base_channels=width * times)
-            keep(folder, record(config, test=0.4 + 0.05 * times, train=0.5 + 0.05 * times))
+    cells = scaling.cells(LAPTOP)
+    for cell in cells:
+        width = cell.config.base_channels
+        run = record(cell.config, test=0.4 + width / 5000, train=0.4 + 0.03 * width**0.5)
+        keep(folder, dataclasses.replace(run, metrics=run.metrics | {"final/weights": 1000 * width}))
+    keep(folder, record(dataclasses.replace(cells[0].config, epochs=77)))  # negative control
     figure2.draw(folder)
-    assert sum(row["source"] == "ours" for row in table(folder, "figure2")) == 12
+    ours = [row for row in table(folder, "figure2") if row["source"] == "ours"]
+    assert len(ours) == len(cells)
+    assert "77" not in {row["epochs"] for row in ours}
     figure6.draw(folder)
     rows = table(folder, "figure6")
-    assert len(rows) == 3 * 4 * 16 + 12
+    assert len(rows) == 3 * 4 * 16 + len(cells)
     assert {row["fits"] for row in rows if row["source"] == "ours"} == {"True", "False"}
 
 
@@ -158,34 +160,35 @@ def test_fewest_weights_that_fit() -> None:
 def test_kernel_sizes_show_the_paper_and_ours(folder: Path) -> None:
     figure5.draw(folder)
     assert len(table(folder, "figure5")) == 3 * 2 * 7
-    for optimizer in (SGD, LASSO):
-        for kernel in (3, 9, 15):
-            for seed in (0, 1):
-                config = LAPTOP.config("resnet18", optimizer, seed)
-                keep(folder, record(dataclasses.replace(config, kernel_size=kernel), test=0.7 - 0.01 * kernel))
+    cells = kernel_sizes.cells(LAPTOP)
+    keep(folder, *(record(cell.config, test=0.7 - 0.01 * cell.config.kernel_size) for cell in cells))
     figure5.draw(folder)
     ours = [row for row in table(folder, "figure5") if row["source"] == "ours"]
-    assert {(row["optimizer"], row["kernel_size"], row["n"]) for row in ours} == {
-        (name, kernel, "2") for name in ("sgd", "beta-lasso") for kernel in ("3", "9", "15")
+    assert {(row["optimizer"], row["kernel_size"]) for row in ours} == {
+        (cell.config.optimizer.name, str(cell.config.kernel_size)) for cell in cells
     }
+    assert len(ours) == len(cells)
 
 
-@pytest.mark.parametrize("l1_fc", [None, 5e-5], ids=["in a ratio", "fixed"])
-def test_the_grid_of_beta_and_lambda(folder: Path, l1_fc: float | None) -> None:
-    def lasso(l1: float, beta: float, others: float | None) -> Record:
-        optimizer = OptimizerConfig("beta-lasso", l1_conv=l1, l1_fc=l1 / 4 if others is None else others, beta=beta)
-        return record(LAPTOP.config("s-fc", optimizer, 0), test=0.4 + 100 * l1)
-
-    keep(folder, lasso(1e-4, 10, l1_fc))
+def test_the_grid_of_beta_and_lambda(folder: Path) -> None:
+    configs = [cell.config for cell in lambda_and_beta.cells(LAPTOP)]
+    keep(folder, record(configs[0]))
     with pytest.raises(InputError, match="holds no finished runs of the study lambda_and_beta"):
         beta_lambda.draw(folder)
-    keep(folder, *(lasso(l1, beta, l1_fc) for l1 in (1e-4, 2e-4, 5e-4) for beta in (0, 5, 50)))
-    keep(folder, *(lasso(2e-4, beta, 3e-3) for beta in (0, 5)))  # negative control: another λ of the other layers
+    keep(folder, *(record(config, test=0.4 + 100 * config.optimizer.l1_conv) for config in configs))
     beta_lambda.draw(folder)
     rows = table(folder, "beta_lambda")
-    assert sum(row["source"] == "ours" for row in rows) == 2 * 10
-    assert {row["beta"] for row in rows if row["source"] == "paper"} == {"0", "1", "50"}
-    assert "0.003" not in {row["l1_fc"] for row in rows}
+    ours = [row for row in rows if row["source"] == "ours"]
+    assert {(float(row["l1_conv"]), float(row["beta"])) for row in ours} == {
+        (strength * LAPTOP.l1_conv, beta) for strength in (0.25, 1, 4) for beta in (0, 1, 10, 50)
+    }
+    assert {float(row["l1_fc"]) / float(row["l1_conv"]) for row in ours} == {0.25}  # not the other ways to share λ
+    assert len(ours) == 2 * 12
+    assert [(row["beta"], row["mean"]) for row in rows if row["source"] == "paper"][:3] == [
+        ("0", "82.45"),
+        ("1", "82.52"),
+        ("50", "85.19"),
+    ]
 
 
 def test_permuted_pixels_are_compared_by_seed(folder: Path) -> None:
