@@ -22,6 +22,7 @@ STUDIES = (
 def record(accuracy: float, error: float = 0.5, **metrics: float) -> Record:
     config = to_dict(SMOKE.config("s-fc", SGD, 0))
     found = {"final/test_accuracy": accuracy, "final/train_error": error, "final/weights": 10, "final/nonzeros": 4}
+    found["final/nonzeros/conv1"] = 3
     epochs = {"sparsity/conv1": [7, 3], "sparsity/fc1": [5, 1]}
     return Record("x", "finished", config, {**found, "bits/best": 99.0, **metrics}, epochs, {}, samples=1000)
 
@@ -39,6 +40,7 @@ def test_every_cell_runs_at_smoke_scale_and_the_tables_have_every_row(name: str,
     tables = found.tables(rows)
     assert [row[0] for row in tables[0].rows] == list(rows)
     assert all(len(row) == len(table.header) for table in tables for row in table.rows)
+    assert any(letter.isdigit() for letter in found.found(rows))
 
 
 @pytest.mark.parametrize("name", STUDIES)
