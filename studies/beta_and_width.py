@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lcfs.config import OptimizerConfig
+from studies.findings import Rows, gain
 from studies.records import Record, estimate
 from studies.scales import Scale
 from studies.study import Cell, Study, Table
@@ -60,10 +61,21 @@ def tables(records: Mapping[str, Sequence[Record]]) -> list[Table]:
     return [*accuracy_table(records), gains]
 
 
+def found(rows: Rows) -> str:
+    """What β = 50 gains over β = 0 at each width, and with λ or β in proportion to the width."""
+    gains = []
+    for name in rows:
+        width, _, way = name.partition(", ")
+        if way != "β = 0":
+            gains.append(f"{width}, {way} {gain(rows[name], rows[f'{width}, β = 0'])}")
+    return f"gain over β = 0, points: {'; '.join(gains)}"
+
+
 STUDY = Study(
     claim="β = 50 helps wide nets and hurts very narrow ones, which want a smaller λ or β",
     item="Table 2",
     expected="the gain over β = 0 changes sign within the widths; scaled by the width it is less negative",
     cells=cells,
     tables=tables,
+    found=found,
 )

@@ -1,17 +1,17 @@
 """What `lcfs study` does: train a grid, write its records, print its tables, and mirror the launch into MLflow."""
 
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lcfs import tracking
 from lcfs.console import print_table
 from lcfs.errors import InputError
 from studies import launching, overview
+from studies.executors import ExecutorName
 from studies.records import Record, write
-from studies.runner import ExecutorName, cell_name, run_cells
+from studies.runner import by_row, run_cells
 from studies.scales import SCALES
-from studies.study import Cell, find, names
+from studies.study import find, names
 
 
 def print_list() -> None:
@@ -53,10 +53,12 @@ def run(name: str, scale: str, executor: ExecutorName, jobs: int, runs: Path, re
             for record in found.values():
                 write(record, records)
         unfinished = [record for record in found.values() if record.status != "finished"]
-        rows = _rows(cells, found)
+        rows = by_row(cells, found)
         tables = study.tables(rows) if rows else ()
         for table in tables:
             print_table(table.header, table.rows, table.title)
+        if len(rows) == len({cell.row for cell in cells}):
+            print(f"found: {study.found(rows)}")
         launching.write_tables(launch, tables)
         overview.draw(rows, launch)
         for record in found.values():
@@ -72,16 +74,6 @@ def run(name: str, scale: str, executor: ExecutorName, jobs: int, runs: Path, re
     for record in unfinished:
         print(f"{record.name} {record.status}: {record.reason}")
     return 1 if unfinished else 0
-
-
-def _rows(cells: Sequence[Cell], found: Mapping[str, Record]) -> dict[str, list[Record]]:
-    """The finished records of each row of the tables."""
-    rows: dict[str, list[Record]] = {}
-    for cell in cells:
-        record = found[cell_name(cell.config)]
-        if record.status == "finished":
-            rows.setdefault(cell.row, []).append(record)
-    return rows
 
 
 def _show(record: Record, done: int, of: int) -> None:

@@ -13,6 +13,8 @@ Expected: at laptop size a ridge of the best accuracy along falling λ and risin
 from dataclasses import replace
 
 from lcfs.config import OptimizerConfig
+from studies.findings import Rows, accuracy, density, gain
+from studies.records import Record
 from studies.scales import Scale
 from studies.study import Cell, Study
 from studies.tables import accuracy_table
@@ -40,10 +42,31 @@ def _cell(scale: Scale, l1_conv: float, l1_fc: float, beta: float, seed: int) ->
     return Cell(row, scale.short_config("s-fc", scale.narrow, optimizer, seed))
 
 
+def found(rows: Rows) -> str:
+    """The best and the worst of the grid, and what a larger λ on the first layer is worth."""
+    strengths = {name: _strengths(runs[0]) for name, runs in rows.items()}
+    grid = [name for name, (conv, fc, _) in strengths.items() if conv > 1.1 * fc]
+    best, worst = (pick(grid, key=lambda name: accuracy(rows[name]).mean) for pick in (max, min))
+    lower = next(name for name, (conv, fc, _) in strengths.items() if fc > 1.1 * conv)
+    conv, fc, beta = strengths[lower]
+    higher = next(name for name, found in strengths.items() if found == (fc, conv, beta))
+    return (
+        f"best {best}: {accuracy(rows[best]):.2f} % with {density(rows[best]).mean:.1f} % of the weights; "
+        f"worst {worst}: {accuracy(rows[worst]):.2f} %; "
+        f"λ of the first layer higher − lower: {gain(rows[higher], rows[lower])} points"
+    )
+
+
+def _strengths(record: Record) -> tuple[float, float, float]:
+    optimizer = record.config["optimizer"]
+    return optimizer["l1_conv"], optimizer["l1_fc"], optimizer["beta"]
+
+
 STUDY = Study(
     claim="a smaller λ with a larger β costs less accuracy for as few weights; λ is better higher on the first layer",
     item="section 4, A.2",
     expected="a ridge along falling λ and rising β; higher − lower λ of the first layer: +1 point or more",
     cells=cells,
     tables=accuracy_table,
+    found=found,
 )

@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lcfs.config import PruneConfig
-from studies.records import Record, estimate
+from studies.findings import Rows, accuracy, density
+from studies.records import Estimate, Record, estimate
 from studies.scales import SGD, Scale
 from studies.study import Cell, Study, Table
 from studies.tables import accuracy_table
 
+_RADIUS, _RANDOM = "locality/mask_radius_px", "locality/random_mask_radius_px"
 ROUNDS, FRACTION = 5, 0.6  # from all weights of each layer to 0.4⁴ = 2.6 % of them
 
 
@@ -52,9 +54,9 @@ def _densities(records: Mapping[str, Sequence[Record]]) -> Table:
     for row, runs in records.items():
         rounds = runs[0].config.get("prune", {}).get("rounds", 1)
         pairs = [(f"round/{n}/nonzeros", f"round/{n}/test_accuracy", f", round {n}") for n in range(1, rounds + 1)]
-        for weights, accuracy, label in pairs if rounds > 1 else [("final/nonzeros", "final/test_accuracy", "")]:
+        for weights, right, label in pairs if rounds > 1 else [("final/nonzeros", "final/test_accuracy", "")]:
             density = estimate(100 * run.metrics[weights] / run.metrics["final/weights"] for run in runs)
-            value = estimate(100 * run.metrics[accuracy] for run in runs)
+            value = estimate(100 * run.metrics[right] for run in runs)
             found.append((density.mean, row + label, f"{value:.2f}"))
     rows = tuple((name, f"{density:.2f}", value) for density, name, value in sorted(found, reverse=True))
     return Table("by falling density", ("way", "weights left %", "test accuracy %"), rows)
@@ -63,12 +65,25 @@ def _densities(records: Mapping[str, Sequence[Record]]) -> Table:
 def _localities(records: Mapping[str, Sequence[Record]]) -> Table:
     rows = []
     for row, runs in records.items():
-        keys = ("locality/mask_radius_px", "locality/random_mask_radius_px")
-        known = [run.metrics for run in runs if keys[0] in run.metrics]
+        known = [run for run in runs if _RADIUS in run.metrics]
         if known:
-            rows.append((row, str(len(known)), *(f"{estimate(metrics[key] for metrics in known):.2f}" for key in keys)))
+            rows.append((row, str(len(known)), f"{_mean(known, _RADIUS):.2f}", f"{_mean(known, _RANDOM):.2f}"))
     header = ("way", "n", "masks, px", "random masks, px")
     return Table("radius of gyration of the first layer's masks, median over units", header, tuple(rows))
+
+
+def found(rows: Rows) -> str:
+    """Accuracy, density and locality of the masks of each way."""
+    return "; ".join(
+        f"{name}: {accuracy(runs):.2f} % with {density(runs).mean:.1f} % of the weights, "
+        f"masks {_mean(runs, _RADIUS).mean:.1f} px (random {_mean(runs, _RANDOM).mean:.1f})"
+        for name, runs in rows.items()
+        if all(_RADIUS in run.metrics for run in runs)
+    )
+
+
+def _mean(runs: Sequence[Record], metric: str) -> Estimate:
+    return estimate(run.metrics[metric] for run in runs)
 
 
 STUDY = Study(
@@ -77,4 +92,5 @@ STUDY = Study(
     expected="equal accuracy at equal density, ± 2 points; masks at least 1 px below random ones",
     cells=cells,
     tables=tables,
+    found=found,
 )

@@ -8,6 +8,7 @@ Expected: differences of S-FC within two standard errors of 0 (±0.5 points at l
     more.
 """
 
+from studies.findings import Rows, gain
 from studies.scales import SGD, Scale
 from studies.study import Cell, Study
 from studies.tables import accuracy_table
@@ -27,10 +28,19 @@ def cells(scale: Scale) -> list[Cell]:
     ]
 
 
+def found(rows: Rows) -> str:
+    """What permuting the pixels does to each training."""
+    changes = [
+        f"{name} {gain(rows[f'{name}, permuted'], runs)}" for name, runs in rows.items() if "permuted" not in name
+    ]
+    return f"permuted − in order, points: {'; '.join(changes)}"
+
+
 STUDY = Study(
     claim="permuting all pixels changes nothing for S-FC and much for S-CONV",
     item="section 4",
     expected="S-FC: within two standard errors of 0; S-CONV: 10 points or more",
     cells=cells,
     tables=accuracy_table,
+    found=found,
 )

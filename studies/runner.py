@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,16 @@ def run_cells(
         done += 1
         on_done(record_of(Run.open(runs / name)), done, len(wanted))
     return {name: record_of(Run.open(runs / name)) for name in wanted}
+
+
+def by_row(cells: Sequence[Cell], records: Mapping[str, Record]) -> dict[str, list[Record]]:
+    """The finished records of each row of a study's tables; rows and runs without one are left out."""
+    rows: dict[str, list[Record]] = {}
+    for cell in cells:
+        record = records.get(cell_name(cell.config))
+        if record is not None and record.status == "finished":
+            rows.setdefault(cell.row, []).append(record)
+    return rows
 
 
 def train_cell(config: dict[str, Any], path: str, threads: int) -> None:

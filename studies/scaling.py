@@ -11,6 +11,7 @@ Expected: at the paper's sizes its curves ± 1 point; at laptop size the same or
 from collections.abc import Mapping, Sequence
 
 from lcfs.config import Architecture
+from studies.findings import Rows
 from studies.parameter_counts import count
 from studies.records import Record, estimate
 from studies.scales import SGD, Scale
@@ -83,10 +84,21 @@ def _mean(runs: Sequence[Record], metric: str) -> float:
     return estimate(run.metrics[metric] for run in runs).mean
 
 
+def found(rows: Rows) -> str:
+    """The best of each kind, and the fewest weights with half of the training images right."""
+    parts = []
+    for net in NETS:
+        sizes = [runs for runs in rows.values() if runs[0].config["architecture"] == net]
+        best = max(_mean(runs, "final/test_accuracy") for runs in sizes)
+        parts.append(f"{net.upper()} {100 * best:.2f} % ({_fewest(sizes, 0.5) or 'none'})")
+    return f"best test accuracy (fewest weights with half of the training images right): {', '.join(parts)}"
+
+
 STUDY = Study(
     claim="accuracy grows with size; the kind that fits with the fewest weights generalizes best",
     item="Figures 2 and 6",
     expected="ResNet18 > D-CONV > S-CONV > 3-FC at equal size; the same order by the fewest weights that fit",
     cells=cells,
     tables=tables,
+    found=found,
 )

@@ -8,6 +8,7 @@ Expected: at the paper's size 84.14 / 81.52 / 72.77 % for S-CONV / S-LOCAL / S-F
     64.78 % for the D nets, ±0.5; at laptop size the same order with smaller gaps.
 """
 
+from studies.findings import Rows, gain
 from studies.scales import SGD, Scale
 from studies.study import Cell, Study
 from studies.tables import accuracy_table
@@ -20,10 +21,22 @@ def cells(scale: Scale) -> list[Cell]:
     return [Cell(f"{net.upper()}, SGD", scale.config(net, SGD, seed)) for net in NETS for seed in scale.seeds]
 
 
+def found(rows: Rows) -> str:
+    """What sharing and locality are worth at each depth, and depth for each kind."""
+    kinds = [
+        f"{depth}-nets: CONV − LOCAL {gain(rows[f'{depth}-CONV, SGD'], rows[f'{depth}-LOCAL, SGD'])} points, "
+        f"LOCAL − FC {gain(rows[f'{depth}-LOCAL, SGD'], rows[f'{depth}-FC, SGD'])}"
+        for depth in "DS"
+    ]
+    deep = [f"{kind} {gain(rows[f'D-{kind}, SGD'], rows[f'S-{kind}, SGD'])}" for kind in ("CONV", "FC")]
+    return f"{'; '.join(kinds)}; D − S: {', '.join(deep)}"
+
+
 STUDY = Study(
     claim="CONV > LOCAL > FC, and LOCAL is nearer to CONV than to FC",
     item="Table 1",
     expected="the paper's order of nets at every size; at its own size its accuracies ± 0.5",
     cells=cells,
     tables=accuracy_table,
+    found=found,
 )

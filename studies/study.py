@@ -2,14 +2,14 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import studies
 from lcfs.config import TrainConfig
 from lcfs.errors import InputError
-from studies.records import Record
+from studies.findings import Rows
 from studies.scales import Scale
 
 
@@ -35,14 +35,15 @@ class Study:
     """A module's `STUDY`.
 
     cells: the grid at a scale, a comprehension of frozen configurations. tables: from the records of each row, those of
-    runs that did not finish left out.
+    runs that did not finish left out. found: the answer in one sentence with its numbers, from rows that all have runs.
     """
 
     claim: str
     item: str
     expected: str
     cells: Callable[[Scale], Sequence[Cell]]
-    tables: Callable[[Mapping[str, Sequence[Record]]], Sequence[Table]]
+    tables: Callable[[Rows], Sequence[Table]]
+    found: Callable[[Rows], str]
 
 
 def names() -> list[str]:
