@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 
 from paper_figures import style
 from paper_figures.paper import digitised
-from paper_figures.selecting import accuracy, by_row
+from paper_figures.selecting import by_row
 from studies import scaling
+from studies.findings import accuracy
 
 NETS = {"resnet18": "ResNet18", "d-conv": "D-CONV", "s-conv": "S-CONV", "3-fc": "3-FC"}
 DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "svhn": "SVHN"}

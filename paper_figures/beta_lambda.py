@@ -20,8 +20,9 @@ from matplotlib.patches import Rectangle
 from paper_figures import style
 from paper_figures.figure3 import paper_density
 from paper_figures.paper import tables
-from paper_figures.selecting import LAPTOP, accuracy, by_row, density, missing
+from paper_figures.selecting import LAPTOP, by_row, missing
 from studies import lambda_and_beta
+from studies.findings import accuracy, density
 from studies.records import Estimate, Record
 from studies.scales import SCALES
 

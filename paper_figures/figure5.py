@@ -13,8 +13,9 @@ from matplotlib.axes import Axes
 from paper_figures import style
 from paper_figures.accuracy_curves import DATA
 from paper_figures.paper import digitised
-from paper_figures.selecting import accuracy, by_row
+from paper_figures.selecting import by_row
 from studies import kernel_sizes
+from studies.findings import accuracy
 from studies.records import Record
 
 _LOOK: dict[str, tuple[str, str, str, Any]] = {

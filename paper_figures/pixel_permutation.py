@@ -13,8 +13,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from paper_figures import style
-from paper_figures.selecting import accuracy, by_row, missing
+from paper_figures.selecting import by_row, missing
 from studies import pixel_permutation
+from studies.findings import accuracy
 from studies.records import Estimate, Record, estimate
 
 _LOOK = {  # colour, mark, label, lines below the training's own

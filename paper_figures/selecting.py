@@ -1,19 +1,18 @@
 """The records that a figure shows, found by what was trained: by the fields of their configurations, not by names."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lcfs.config import TrainConfig
 from lcfs.errors import InputError
-from studies.records import Estimate, Record, estimate, read
+from studies.records import Record, read
+from studies.runner import NO_DIFFERENCE
 from studies.scales import SCALES, Scale
 from studies.study import Cell
 
 RECORDS = Path(__file__).parent.parent / "studies" / "records"
-# As for studies.runner.cell_name, these fields do not change what a run learns.
-_NO_DIFFERENCE = ("data_dir", "device", "checkpoint_seconds", "compact", "parallel")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
     3.0
     """
     found = {**_flat(asdict(TrainConfig("s-fc"))), **_flat(config)}
-    return {name: value for name, value in found.items() if name not in _NO_DIFFERENCE}
+    return {name: value for name, value in found.items() if name not in NO_DIFFERENCE}
 
 
 def by_row(cells: Callable[[Scale], Sequence[Cell]], source: Source = LAPTOP) -> dict[str, list[Record]]:
@@ -61,18 +60,6 @@ def by_row(cells: Callable[[Scale], Sequence[Cell]], source: Source = LAPTOP) ->
         record = records.get(key(asdict(config)))
         rows.setdefault(cell.row, []).extend([record] if record else [])
     return rows
-
-
-def accuracy(records: Iterable[Record], split: str = "test") -> Estimate:
-    """Of the finished nets on "test" or "train" images as they are, without augmentation, in percent."""
-    if split == "test":
-        return estimate(100 * record.metrics["final/test_accuracy"] for record in records)
-    return estimate(100 - 100 * record.metrics["final/train_error"] for record in records)
-
-
-def density(records: Iterable[Record]) -> Estimate:
-    """Weights that are not zero, in percent."""
-    return estimate(100 * record.metrics["final/nonzeros"] / record.metrics["final/weights"] for record in records)
 
 
 def missing(study: str) -> InputError:

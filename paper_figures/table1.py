@@ -12,8 +12,9 @@ from matplotlib import pyplot as plt
 from paper_figures import style
 from paper_figures.dots import draw_ours, draw_paper, finish, row
 from paper_figures.paper import tables
-from paper_figures.selecting import SOURCES, accuracy, by_row
+from paper_figures.selecting import SOURCES, by_row
 from studies import sharing_and_locality
+from studies.findings import accuracy
 
 _PAPER_MARKS = {400: "D", 4000: "^"}  # by epochs
 

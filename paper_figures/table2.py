@@ -13,8 +13,9 @@ from paper_figures import style
 from paper_figures.dots import draw_ours, draw_paper, finish, row
 from paper_figures.figure3 import paper_density
 from paper_figures.paper import tables
-from paper_figures.selecting import SOURCES, accuracy, by_row, density
+from paper_figures.selecting import SOURCES, by_row
 from studies import training_fully_connected
+from studies.findings import accuracy, density
 from studies.scales import SCALES
 
 

@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 
 from paper_figures.paper import tables
-from studies.records import Record, estimate, read
+from paper_figures.selecting import by_row
+from studies import sharing_and_locality, training_fully_connected
+from studies.findings import accuracy, core_minutes, density
+from studies.records import Record, read
+from studies.study import find, names
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS, BENCHMARKS = ROOT / "studies" / "records", ROOT / "benchmarks" / "records"
@@ -42,31 +46,50 @@ def size_table() -> str:
     return "\n".join(lines)
 
 
-def table2() -> str:
-    """Table 2 of the paper beside the runs of studies/records/laptop: one row a training, mean ± standard error."""
-    paper = tables()["table2"]["rows"]
-    rows: dict[str, list[Record]] = {}
-    for record in read(RECORDS / "laptop"):
-        config, optimizer = record.config, record.config["optimizer"]
-        if config["permute_pixels"] or record.status != "finished":
-            continue
-        name = "SGD" if optimizer["name"] == "sgd" else f"β = {optimizer['beta']:g}"
-        rows.setdefault(f"{config['architecture'].upper()}, {name}", []).append(record)
+def table1() -> str:
+    """Table 1 of the paper beside the runs of studies/records/laptop: one row a net."""
+    paper = tables()["table1"]["rows"]
     lines = [
-        "| net, optimizer | paper | n | ours, test | ours, train | weights | of them not zero, % |",
-        "|---|---|---|---|---|---|---|",
+        "| net | paper, 400 / 4,000 epochs | n | ours, test | ours, train | weights |",
+        "|---|---|---|---|---|---|",
     ]
-    for name in (*paper, *sorted(rows.keys() - paper.keys())):
-        runs = [record.metrics for record in rows.get(name, [])]
-        if not runs:
-            continue
-        test, train = ([100 * run[key] for run in runs] for key in ("final/test_accuracy", "final/train_error"))
-        right = estimate(100 - error for error in train)
-        counts = estimate(100 * run["final/nonzeros"] / run["final/weights"] for run in runs)
-        lines.append(
-            f"| {name} | {paper[name][0] if name in paper else ''} | {len(runs)} | {estimate(test):.2f} "
-            f"| {right:.2f} | {runs[0]['final/weights']:,} | {counts:.2f} |"
-        )
+    for name, runs in by_row(sharing_and_locality.cells).items():
+        if runs:
+            printed = paper[runs[0].config["architecture"]][0]
+            lines.append(
+                f"| {name.removesuffix(', SGD')} | {printed[0]:.2f} / {printed[1]:.2f} | {len(runs)} "
+                f"| {accuracy(runs):.2f} | {accuracy(runs, 'train'):.2f} | {runs[0].metrics['final/weights']:,} |"
+            )
+    return "\n".join(lines)
+
+
+def table2() -> str:
+    """Table 2 of the paper beside the runs of studies/records/laptop: one row a training."""
+    paper = tables()["table2"]["rows"]
+    rows = by_row(training_fully_connected.cells)
+    lines = [
+        "| net, optimizer | paper | n | ours, test | ours, train | weights not zero, % |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys([*rows, *paper]):
+        printed, runs = f"{paper[name][0]:.2f}" if name in paper else "", rows.get(name, ())
+        estimates = (accuracy(runs), accuracy(runs, "train"), density(runs)) if runs else ()
+        ours = [f"{value:.2f}" for value in estimates] or ["", "", ""]
+        lines.append(f"| {name} | {printed} | {len(runs) or ''} | {' | '.join(ours)} |")
+    return "\n".join(lines)
+
+
+def findings() -> str:
+    """One row a study: what it asks of the paper, what it found in its records, and what that took."""
+    lines = ["| paper | `lcfs study` | `lcfs figure` | found | runs, core-minutes |", "|---|---|---|---|---|"]
+    for name in names():
+        study = find(name)
+        rows = by_row(study.cells)
+        if all(rows.values()):
+            runs = {run.name for group in rows.values() for run in group}
+            shown = ", ".join(f"`{figure}`" for figure in study.figures)
+            cost = f"{len(runs)}, {core_minutes(rows):.0f}"
+            lines.append(f"| {study.item} | `{name}` | {shown} | {study.found(rows)} | {cost} |")
     return "\n".join(lines)
 
 
@@ -164,7 +187,9 @@ def embedding_table() -> str:
 
 TABLES = {
     "locality": locality_table,
+    "table1": table1,
     "table2": table2,
+    "findings": findings,
     "tiny": tiny_certificate,
     "cifar10": cifar10_table,
     "size": size_table,

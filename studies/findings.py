@@ -1,20 +1,22 @@
 """Numbers in words, for the sentence in which a study says what it found."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from studies.records import Estimate, Record, estimate
 
 Rows = Mapping[str, Sequence[Record]]
 
 
-def accuracy(runs: Sequence[Record]) -> Estimate:
-    """Test accuracy in per cent."""
-    return estimate(100 * run.metrics["final/test_accuracy"] for run in runs)
+def accuracy(runs: Iterable[Record], split: str = "test") -> Estimate:
+    """Of the finished nets on "test" or "train" images as they are, without augmentation, in percent."""
+    if split == "test":
+        return estimate(100 * run.metrics["final/test_accuracy"] for run in runs)
+    return estimate(100 - 100 * run.metrics["final/train_error"] for run in runs)
 
 
-def density(runs: Sequence[Record]) -> Estimate:
-    """Non-zero weights in per cent of all."""
+def density(runs: Iterable[Record]) -> Estimate:
+    """Weights that are not zero, in percent."""
     return estimate(100 * run.metrics["final/nonzeros"] / run.metrics["final/weights"] for run in runs)
 
 

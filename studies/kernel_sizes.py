@@ -55,4 +55,5 @@ STUDY = Study(
     cells=cells,
     tables=accuracy_table,
     found=found,
+    figures=("5",),
 )

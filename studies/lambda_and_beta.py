@@ -69,4 +69,5 @@ STUDY = Study(
     cells=cells,
     tables=accuracy_table,
     found=found,
+    figures=("beta_lambda",),
 )

@@ -43,4 +43,5 @@ STUDY = Study(
     cells=cells,
     tables=accuracy_table,
     found=found,
+    figures=("pixel_permutation",),
 )

@@ -14,7 +14,7 @@ from studies.executors import ExecutorName, run_all
 from studies.records import Record, record_of
 from studies.study import Cell
 
-_NO_DIFFERENCE = (
+NO_DIFFERENCE = (
     "data_dir",
     "device",
     "checkpoint_seconds",
@@ -32,7 +32,7 @@ def cell_name(config: TrainConfig) -> str:
     's-fc-sgd-cifar10-a16-s0-7b3bc0'
     """
     c = config
-    kept: dict[str, Any] = {key: value for key, value in asdict(c).items() if key not in _NO_DIFFERENCE}
+    kept: dict[str, Any] = {key: value for key, value in asdict(c).items() if key not in NO_DIFFERENCE}
     defaults: dict[str, Any] = asdict(TrainConfig(c.architecture))
     for outer, _, inner in (name.partition(".") for name in _LATER):
         there, default, key = (kept[outer], defaults[outer], inner) if inner else (kept, defaults, outer)

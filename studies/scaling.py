@@ -101,4 +101,5 @@ STUDY = Study(
     cells=cells,
     tables=tables,
     found=found,
+    figures=("2", "6"),
 )

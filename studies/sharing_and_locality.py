@@ -39,4 +39,5 @@ STUDY = Study(
     cells=cells,
     tables=accuracy_table,
     found=found,
+    figures=("table1",),
 )

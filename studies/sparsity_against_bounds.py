@@ -77,4 +77,5 @@ STUDY = Study(
     cells=cells,
     tables=tables,
     found=found,
+    figures=("sparsity_against_bounds",),
 )

@@ -36,6 +36,7 @@ class Study:
 
     cells: the grid at a scale, a comprehension of frozen configurations. tables: from the records of each row, those of
     runs that did not finish left out. found: the answer in one sentence with its numbers, from rows that all have runs.
+    figures: those of `lcfs figure` that show it.
     """
 
     claim: str
@@ -44,6 +45,7 @@ class Study:
     cells: Callable[[Scale], Sequence[Cell]]
     tables: Callable[[Rows], Sequence[Table]]
     found: Callable[[Rows], str]
+    figures: tuple[str, ...] = ()
 
 
 def names() -> list[str]:

@@ -47,4 +47,5 @@ STUDY = Study(
     cells=cells,
     tables=accuracy_table,
     found=found,
+    figures=("table2", "3"),
 )
