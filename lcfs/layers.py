@@ -59,6 +59,8 @@ class LocallyConnected2d(nn.Module):
         """`[B, in_channels, H, W]` → `[B, out_channels, H', W']`."""
         rows, columns = self.weight.shape[:2]
         k, step = self.kernel_size, self.stride
+        if torch.is_autocast_enabled(x.device.type):  # cast pixels, not the many copies of them
+            x = x.to(torch.get_autocast_dtype(x.device.type))
         # With the batch last the patches are copied once, in order; F.unfold's layout is several times slower.
         padded = F.pad(x, (self.padding,) * 4).permute(1, 2, 3, 0).contiguous()
         windows = padded.unfold(1, k, step).unfold(2, k, step)  # [C, H', W', B, k, k], a view

@@ -36,6 +36,15 @@ def test_gradients() -> None:
     assert torch.autograd.gradcheck(layer, (x,))
 
 
+def test_autocast_casts_pixels_before_it_copies_them() -> None:
+    layer = LocallyConnected2d(2, 3, (5, 6), 3, stride=2, padding=1, bias=False)
+    x = torch.randn(4, 2, 5, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    assert torch.equal(y, layer.bfloat16()(x.bfloat16()))
+
+
 def test_kernel_larger_than_image() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         LocallyConnected2d(1, 1, (2, 9), 5, padding=1)

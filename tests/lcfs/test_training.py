@@ -48,20 +48,40 @@ class _Stop(Exception):
     pass
 
 
-def test_stopped_and_resumed_equals_never_stopped(tmp_path: Path) -> None:
-    whole = train(CONFIG, tmp_path / "whole")
+@pytest.mark.parametrize(
+    "config",
+    [
+        CONFIG,
+        replace(CONFIG, precision="bf16"),
+        replace(CONFIG, architecture="s-conv", precision="bf16", optimizer=OptimizerConfig("sgd", momentum=0.9)),
+    ],
+    ids=["fp32", "bf16", "sgd-bf16"],
+)
+def test_stopped_and_resumed_equals_never_stopped(tmp_path: Path, config: TrainConfig) -> None:
+    whole = train(config, tmp_path / "whole")
 
     def stop(progress: training.Progress) -> None:
         if progress.epoch == 2:
             raise _Stop
 
     with pytest.raises(_Stop):
-        train(CONFIG, tmp_path / "stopped", on_epoch=stop)
+        train(config, tmp_path / "stopped", on_epoch=stop)
     torch.manual_seed(12345)  # what other code drew meanwhile does not matter
     resumed = train(CONFIG, tmp_path / "stopped", resume=True)
     assert_same_weights(tmp_path / "whole", tmp_path / "stopped")
     assert resumed == whole
     assert [record["epoch"] for record in Run.open(tmp_path / "stopped").metrics()] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("optimizer", [CONFIG.optimizer, OptimizerConfig("sgd", momentum=0.9)], ids=lambda o: o.name)
+def test_a_run_in_bf16_keeps_float32_weights(tmp_path: Path, optimizer: OptimizerConfig) -> None:
+    train(replace(CONFIG, precision="bf16", epochs=1, optimizer=optimizer), tmp_path / "run")
+    state = Run.open(tmp_path / "run").load_checkpoint()
+    assert state is not None
+    values = [*state["model"].values(), *(v for s in state["optimizer"]["state"].values() for v in s.values())]
+    assert {v.dtype for v in values if isinstance(v, Tensor) and v.is_floating_point()} == {torch.float32}
+    weight = state["model"]["conv1.weight"]
+    assert not torch.equal(weight, weight.bfloat16().float()), "they are the copies that the net computes with"
 
 
 def test_killed_and_resumed_equals_never_stopped(tmp_path: Path) -> None:
