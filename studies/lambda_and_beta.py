@@ -43,18 +43,21 @@ def _cell(scale: Scale, l1_conv: float, l1_fc: float, beta: float, seed: int) ->
 
 
 def found(rows: Rows) -> str:
-    """The best and the worst of the grid, and what a larger λ on the first layer is worth."""
+    """The best of the grid, the sparsest within a point of it, the worst, and what a larger λ on layer 1 is worth."""
     strengths = {name: _strengths(runs[0]) for name, runs in rows.items()}
     grid = [name for name, (conv, fc, _) in strengths.items() if conv > 1.1 * fc]
     best, worst = (pick(grid, key=lambda name: accuracy(rows[name]).mean) for pick in (max, min))
+    close = [name for name in grid if accuracy(rows[name]).mean > accuracy(rows[best]).mean - 1]
+    sparsest = min(close, key=lambda name: density(rows[name]).mean)
     lower = next(name for name, (conv, fc, _) in strengths.items() if fc > 1.1 * conv)
     conv, fc, beta = strengths[lower]
     higher = next(name for name, found in strengths.items() if found == (fc, conv, beta))
-    return (
-        f"best {best}: {accuracy(rows[best]):.2f} % with {density(rows[best]).mean:.1f} % of the weights; "
-        f"worst {worst}: {accuracy(rows[worst]):.2f} %; "
-        f"λ of the first layer higher − lower: {gain(rows[higher], rows[lower])} points"
-    )
+    shown = {"best": best, "sparsest within a point of it": sparsest, "worst": worst}
+    parts = [
+        f"{what} {name}: {accuracy(rows[name]):.2f} % with {density(rows[name]).mean:.1f} % of the weights"
+        for what, name in shown.items()
+    ]
+    return f"{'; '.join(parts)}; λ of layer 1 higher − lower: {gain(rows[higher], rows[lower])} points"
 
 
 def _strengths(record: Record) -> tuple[float, float, float]:

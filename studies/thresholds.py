@@ -12,7 +12,6 @@ Expected: at laptop size test accuracies within 2 points of each other; after th
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lcfs import data
 from studies.findings import Rows, accuracy, density
 from studies.records import Record, estimate
 from studies.scales import Scale
@@ -48,19 +47,10 @@ def tables(records: Mapping[str, Sequence[Record]]) -> list[Table]:
 
 
 def found(rows: Rows) -> str:
-    """Accuracy and density of each threshold, and how much of the last layer is left after one epoch."""
+    """Accuracy and density of each threshold."""
     return "; ".join(
-        f"{name}: {accuracy(runs):.2f} %, {density(runs).mean:.1f} % of the weights, "
-        f"{100 * _start(runs):.0f} % of the last layer after one epoch"
-        for name, runs in rows.items()
+        f"{name}: {accuracy(runs):.2f} % with {density(runs).mean:.1f} % of the weights" for name, runs in rows.items()
     )
-
-
-def _start(runs: Sequence[Record]) -> float:
-    """Share of the last layer's weights that are not zero after the first epoch."""
-    weights = 24 * runs[0].config["base_channels"] * data.classes(runs[0].config["data"])
-    last = [key for key in runs[0].epochs if key.startswith("sparsity/")][-1]
-    return estimate(run.epochs[last][0] for run in runs).mean / weights
 
 
 STUDY = Study(
