@@ -62,13 +62,13 @@ def tables(records: Mapping[str, Sequence[Record]]) -> list[Table]:
 
 
 def found(rows: Rows) -> str:
-    """What β = 50 gains over β = 0 at each width, and with λ or β in proportion to the width."""
-    gains = []
-    for name in rows:
+    """What each way gains over β = 0 from width to width."""
+    gains: dict[str, list[str]] = {}
+    for name, runs in rows.items():
         width, _, way = name.partition(", ")
         if way != "β = 0":
-            gains.append(f"{width}, {way} {gain(rows[name], rows[f'{width}, β = 0'])}")
-    return f"gain over β = 0, points: {'; '.join(gains)}"
+            gains.setdefault(way, []).append(f"{gain(runs, rows[f'{width}, β = 0'])} at {width}")
+    return f"gain over β = 0, points: {'; '.join(f'{way}: ' + ', '.join(parts) for way, parts in gains.items())}"
 
 
 STUDY = Study(

@@ -31,7 +31,8 @@ def gain(
     """
     ours, theirs = of(runs), of(others)
     error = math.hypot(ours.standard_error, theirs.standard_error)
-    return f"{ours.mean - theirs.mean:+.2f}" + ("" if math.isnan(error) else f" ± {error:.2f}")
+    difference = f"{ours.mean - theirs.mean:+.2f}".replace("-", "−")
+    return difference if math.isnan(error) else f"{difference} ± {error:.2f}"
 
 
 def core_minutes(rows: Rows) -> float:
