@@ -20,7 +20,8 @@ class LaunchMirror:
     def __init__(self, launch: Path, uri: str, interval_s: float = 10.0) -> None:
         self._launch, self._uri, self._interval = launch, uri, interval_s
         self._runs = launch.parent.parent
-        self._over: set[str] = set()  # nobody trains them any more
+        now = read_launch(launch)
+        self._over = set(now.cells) - set(now.trained)  # nobody trains them any more
         self._sent: set[str] = set()  # over and in MLflow
         self._claimed: set[str] = set()
         self._others: list[tuple[Launch, str | None]] | None = None
@@ -30,7 +31,7 @@ class LaunchMirror:
         self._thread.start()
 
     def over(self, cell: str) -> None:
-        """A cell has ended, or had before: it is sent once more."""
+        """A cell has ended: it is sent once more."""
         self._over.add(cell)
 
     def close(self) -> str | None:
@@ -38,6 +39,7 @@ class LaunchMirror:
         self._stop.set()
         self._thread.join()
         self._over.update(read_launch(self._launch).cells)
+        self._sent.clear()  # pictures may have come since
         self._pass()
         return self._failed
 

@@ -74,7 +74,7 @@ def _experiment(client: Any, uri: str, launch: Launch, runs: Path) -> str:
     experiment = _writing.experiment_id(client, uri, launch.experiment, runs)
     tags = client.get_experiment(experiment).tags
     wanted = {"mlflow.note.content": _note(launch), "lcfs.study": launch.study, "lcfs.scale": launch.scale}
-    wanted[_view.TAG] = _view.view(launch.params, round(1000 * launch.started))
+    wanted[_view.TAG] = _view.view([cell.params for cell in launch.cells.values()], round(1000 * launch.started))
     for name, value in wanted.items():
         if tags.get(name) != value:
             client.set_experiment_tag(experiment, name, value)

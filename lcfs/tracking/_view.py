@@ -8,7 +8,7 @@ enough for the 5,000 characters that MLflow took at first.
 import base64
 import json
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 KEY = "lcfs"
@@ -22,12 +22,16 @@ _COLUMNS = (_ACCURACY, "final/train_error", "final/nonzeros", "bits/best")
 _RUNS = 100  # in one chart at most
 
 
-def view(params: Mapping[str, Collection[str]], created_ms: int) -> str:
-    """The tag's value for a study whose cells have these parameters, name -> the values that they take."""
+def view(cells: Sequence[Mapping[str, str]], created_ms: int) -> str:
+    """The tag's value for a study whose cells have these parameters."""
     metrics = [f"metrics.`{name}`" for name in _COLUMNS]
-    swept = [name for name, values in params.items() if len(values) > 1 and name != "row"]
+    swept = _swept(cells)
     columns = [*metrics, *(f"params.`{name}`" for name in swept)]
     sections = [("parallel", "parallel coordinates", 1), ("study", "the study", 2)]
+    fields = [name for name in swept if name != "seed"]
+    # MLflow leaves out the runs that lack one of the fields, as SGD's lack β; every run has a row of the table.
+    complete = all(name in cell for cell in cells for name in fields)
+    axes = [fields, ["row"]] if complete else [["row"], fields]
     state = {
         "searchFilter": CELLS,
         "orderByKey": metrics[0],
@@ -38,7 +42,7 @@ def view(params: Mapping[str, Collection[str]], created_ms: int) -> str:
         "columnOrder": columns,
         "columnWidths": dict.fromkeys(columns, 110),
         "runsHiddenMode": "SHOW_ALL",
-        "compareRunCharts": [{"deleted": False, "runsCountToCompare": _RUNS, **card} for card in _cards(swept)],
+        "compareRunCharts": [{"deleted": False, "runsCountToCompare": _RUNS, **card} for card in _cards(axes)],
         "compareRunSections": [
             {"uuid": uuid, "name": name, "display": True, "isReordered": True, "columns": count}
             for uuid, name, count in sections
@@ -49,13 +53,20 @@ def view(params: Mapping[str, Collection[str]], created_ms: int) -> str:
     return json.dumps({"name": "the study", "createdAt": created_ms, "state": f"deflate;{packed}", **state})
 
 
-def _cards(swept: Sequence[str]) -> Iterable[dict[str, Any]]:
+def _swept(cells: Sequence[Mapping[str, str]]) -> list[str]:
+    """Names of the fields that take several values, in the order of the cell that has most."""
+    values: dict[str, set[str]] = {}
+    for cell in sorted(cells, key=len, reverse=True):
+        for name, value in cell.items():
+            values.setdefault(name, set()).add(value)
+    return [name for name, found in values.items() if len(found) > 1 and name != "row"]
+
+
+def _cards(parallel: Sequence[Sequence[str]]) -> Iterable[dict[str, Any]]:
     """Parallel coordinates, accuracy against length, final values as bars, and the course of training."""
     metrics = ["final/nonzeros", "bits/best", _ACCURACY]
-    fields = [name for name in swept if name != "seed"]
-    # MLflow leaves out the runs that lack one of the fields, as SGD's lack β: the first chart has every run.
-    for number, (name, shown) in enumerate((("every run", ["row"]), ("runs that have all fields", fields))):
-        card = {"displayName": name, "selectedParams": shown, "selectedMetrics": metrics, "showAllRuns": True}
+    for number, fields in enumerate(parallel):
+        card = {"selectedParams": fields, "selectedMetrics": metrics, "showAllRuns": True}
         yield {"type": "PARALLEL", "uuid": f"lcfs-parallel-{number}", "metricSectionId": "parallel", **card}
     axes = {"xaxis": {"key": "bits/best", "type": "METRIC"}, "yaxis": {"key": _ACCURACY, "type": "METRIC"}}
     yield {"type": "SCATTER", "uuid": "lcfs-scatter", "metricSectionId": "study", **axes}

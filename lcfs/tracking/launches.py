@@ -65,15 +65,6 @@ class Launch:
         """The MLflow experiment in which the study compares its runs."""
         return experiment_name(self.study, self.scale)
 
-    @property
-    def params(self) -> dict[str, set[str]]:
-        """The cells' parameters and the values that they take, in the order of the cell that has most."""
-        found: dict[str, set[str]] = {}
-        for cell in sorted(self.cells.values(), key=lambda cell: -len(cell.params)):
-            for name, value in cell.params.items():
-                found.setdefault(name, set()).add(value)
-        return found
-
 
 def experiment_name(study: str, scale: str) -> str:
     """The experiment of a study at a scale.

@@ -1,11 +1,13 @@
 """Studies in the mirror: one parent a launch, one run a cell and study, what killed launches and dead servers leave."""
 
+import base64
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -209,12 +211,25 @@ def test_the_view_shows_what_is_swept(uri: str, tmp_path: Path) -> None:
     view = json.loads(text)
     assert {"metrics.`final/test_accuracy`", "params.`optimizer.beta`"} <= set(view["selectedColumns"])
     parallel = [card["selectedParams"] for card in view["compareRunCharts"] if card["type"] == "PARALLEL"]
-    assert parallel == [["row"], ["optimizer.beta"]]
+    assert parallel == [["optimizer.beta"], ["row"]]
     matching = client(uri).search_runs([experiment.experiment_id], view["searchFilter"])
     assert [run.info.run_name for run in matching] == ["β = 0"]
     url = tracking.study_urls(uri, "http://127.0.0.1:5000")[launch.experiment]
     assert url.startswith(f"http://127.0.0.1:5000/#/experiments/{experiment.experiment_id}/runs?")
     assert url.endswith("viewStateShareKey=lcfs")
+
+
+def test_no_run_is_missing_from_the_first_chart_of_a_view() -> None:
+    """MLflow draws no run that lacks one of a chart's fields."""
+    cells = [{"row": "SGD", "architecture": "s-fc"}, {"row": "β", "architecture": "s-fc", "optimizer.beta": "1"}]
+    cells.append({**cells[1], "row": "more β", "optimizer.beta": "2"})
+    view = json.loads(_view.view(cells, 0))
+    charts = [card["selectedParams"] for card in view["compareRunCharts"] if card["type"] == "PARALLEL"]
+    assert charts == [["row"], ["optimizer.beta"]]
+    assert "params.`architecture`" not in view["selectedColumns"], "the same for all"
+    packed = view["state"].removeprefix("deflate;")
+    unpacked = json.loads(zlib.decompress(base64.b64decode(packed)))
+    assert unpacked.items() <= view.items()
 
 
 def test_launches_come_back(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def answers(address: str) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], Any], process: "subprocess.Popen[Any] | None" = None, seconds: float = 120) -> Any:
+def wait_for(condition: Callable[[], Any], process: "subprocess.Popen[Any] | None" = None, seconds: float = 240) -> Any:
     """What the condition gives once it is true."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -103,6 +103,13 @@ class Browser:
             "css selector", "[data-component-id='mlflow.assistant.chat_panel.close']"
         ):
             self.driver.execute_script("arguments[0].click()", button)
+
+    def scroll(self, selector: str, pixels: int) -> None:
+        """Scroll the lists that a CSS selector finds, but those that follow another; MLflow draws what is in sight."""
+        script = """
+            for (const one of document.querySelectorAll(arguments[0]))
+                if (getComputedStyle(one).overflowY != "hidden") one.scrollTop = arguments[1];"""
+        self.driver.execute_script(script, selector, pixels)
 
     def quit(self) -> None:
         """End the browser."""
