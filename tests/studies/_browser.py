@@ -104,13 +104,6 @@ class Browser:
         ):
             self.driver.execute_script("arguments[0].click()", button)
 
-    def scroll(self, selector: str, pixels: int) -> None:
-        """Scroll the lists that a CSS selector finds, but those that follow another; MLflow draws what is in sight."""
-        script = """
-            for (const one of document.querySelectorAll(arguments[0]))
-                if (getComputedStyle(one).overflowY != "hidden") one.scrollTop = arguments[1];"""
-        self.driver.execute_script(script, selector, pixels)
-
     def quit(self) -> None:
         """End the browser."""
         self.driver.quit()
