@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,13 +46,14 @@ sys.exit(mirror.failed)
 def served(store: str, runs: Path, port: int) -> Iterator[str]:
     """MLflow's server as `lcfs ui` starts it; its address."""
     command = tracking.ui_command(store, port, runs)
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, start_new_session=True, **quiet) as server:  # its workers are in its session
         try:
             address = f"http://127.0.0.1:{port}"
             wait_for(lambda: answers(address), server)
             yield address
         finally:
-            server.kill()
+            os.killpg(server.pid, signal.SIGKILL)
 
 
 def study_runs(uri: str, kind: str) -> list[Any]:
@@ -99,7 +101,7 @@ def test_a_server_that_dies_in_mid_study_costs_no_run(tmp_path: Path, monkeypatc
 @pytest.fixture
 def postgres() -> Iterator[str]:
     """The URI of an empty database in a cluster of its own, which listens on a socket in its folder alone."""
-    pytest.importorskip("psycopg2")
+    pytest.importorskip("psycopg")
     if not _POSTGRES:
         pytest.skip("needs Debian's postgresql")
     as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
