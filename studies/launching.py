@@ -59,7 +59,7 @@ def write_tables(folder: Path, tables: Sequence[Table]) -> None:
         path = folder / "artifacts" / f"table-{number}.csv"
         path.parent.mkdir(exist_ok=True)
         with path.open("w", newline="", encoding="utf-8") as handle:
-            csv.writer(handle).writerows([table.header, *table.rows])
+            csv.writer(handle, lineterminator="\n").writerows([table.header, *table.rows])
 
 
 def end(folder: Path, status: Status, cells: Sequence[Cell]) -> None:
