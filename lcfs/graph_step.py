@@ -88,10 +88,18 @@ class GraphStep(Step):
         self._warm_up = max(self._warm_up - 1, 0)
         self._replay = None  # the optimizer's counts and the gradients now lie elsewhere
         if batch.device.type != "cuda":
-            super().__call__(batch, lr)
+            self._on_device_rate(batch, lr)
             return
         own, current = torch.cuda.Stream(batch.device), torch.cuda.current_stream(batch.device)
         own.wait_stream(current)
         with torch.cuda.stream(own):
-            super().__call__(batch, lr)
+            self._on_device_rate(batch, lr)
         current.wait_stream(own)
+
+    def _on_device_rate(self, batch: Tensor, lr: float) -> None:
+        # As recorded: a kernel that is compiled for a rate on the device cannot be loaded while a graph is recorded.
+        self._lr.fill_(lr)
+        self._set_lr(self._lr)
+        self._body(batch)
+        self._set_lr(lr)
+        self._seen += len(batch)

@@ -64,7 +64,8 @@ class LocallyConnected2d(nn.Module):
         # With the batch last the patches are copied once, in order; F.unfold's layout is several times slower.
         padded = F.pad(x, (self.padding,) * 4).permute(1, 2, 3, 0).contiguous()
         windows = padded.unfold(1, k, step).unfold(2, k, step)  # [C, H', W', B, k, k], a view
-        patches = windows.permute(1, 2, 0, 4, 5, 3).reshape(rows * columns, -1, x.shape[0])  # [P, K, B]
+        taps = self.in_channels * k * k
+        patches = windows.permute(1, 2, 0, 4, 5, 3).reshape(rows * columns, taps, x.shape[0])  # [P, K, B]
         y = torch.bmm(self.weight.flatten(0, 1).flatten(2), patches)  # [P, O, B]
         y = y.permute(2, 1, 0).unflatten(2, (rows, columns))
         return y if self.bias is None else y + self.bias

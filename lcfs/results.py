@@ -51,7 +51,7 @@ def evaluate(
 
 
 def measure(model: nn.Module, dataset: data.Dataset, permutation: Tensor | None = None, ranks: Ranks = ALONE) -> Result:
-    """The measurements a run ends with; the only place that touches the test set. `ranks` as in `evaluate`."""
+    """The measurements a run ends with; after training, on the test set among others. `ranks` as in `evaluate`."""
     train_error, _ = evaluate(model, dataset, "train", permutation, ranks)
     test_error, _ = evaluate(model, dataset, "test", permutation, ranks)
     state, counts = gathered(model.state_dict(), ranks), nonzeros(named_weights(model), ranks)

@@ -94,13 +94,13 @@ def _train(
         run = Run.open(path) if resume else None
         config = run.config() if run else config
     session = _start(config, ranks)
+    dataset, permutation = session.dataset, _pixel_permutation(session)
+    augmentation = augment.Augment(config.augment, dataset.mean, dataset.std, permutation, ranks)
     run = run or ranks.from_first(Run.create, path, config)
     with ranks.together():
         state = run.load_checkpoint() if resume else None
     if state is not None:
         _restore(session, state)
-    permutation = _pixel_permutation(session)
-    augmentation = augment.Augment(config.augment, session.dataset.mean, session.dataset.std, permutation, ranks)
     step = _step(session, augmentation)
     saved = time.monotonic()
     started, first = time.monotonic(), session.epoch
@@ -213,7 +213,9 @@ def _train_epoch(session: _Session, take: Step, small: Compacted | None = None) 
     """One pass in random order over whole batches; `small` is then written back into the session's net."""
     config, train_set = session.config, session.dataset.train
     begun = place(config, session.epoch).epoch * session.steps
-    rates = [cosine(config.optimizer.lr, begun + step, config.epochs * session.steps) for step in range(session.steps)]
+    steps = config.epochs * session.steps
+    # In float32: a recorded step holds its rate on the device, and the ordinary one shall take the same.
+    rates = torch.tensor([cosine(config.optimizer.lr, begun + i, steps) for i in range(session.steps)]).tolist()
     order = torch.randperm(len(train_set), generator=session.generator, device=session.device)
     batches = order[: session.steps * config.batch_size].split(config.batch_size)
     take.begin()

@@ -16,7 +16,7 @@ from paper_figures import style
 from paper_figures.selecting import by_row, missing
 from studies import pixel_permutation
 from studies.findings import accuracy
-from studies.records import Estimate, Record, estimate
+from studies.records import Estimate, Record
 
 _LOOK = {  # colour, mark, label, lines below the training's own
     "in order": (style.BLUE, "o", "pixels in order", -0.1),
@@ -39,7 +39,7 @@ def draw(folder: Path) -> None:
         measured = {
             "in order": _accuracy(ordered),
             "permuted": _accuracy(permuted),
-            "change": change(ordered, permuted),
+            "change": pixel_permutation.change(ordered, permuted),
         }
         for name, value in measured.items():
             if value:
@@ -60,14 +60,6 @@ def draw(folder: Path) -> None:
     }
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=4, fontsize=7)
     style.save(figure, "pixel_permutation", rows, folder)
-
-
-def change(ordered: Sequence[Record], permuted: Sequence[Record]) -> Estimate | None:
-    """Test accuracy of the permuted runs minus that of the runs of the same seeds in order; None without pairs."""
-    by_seed = {record.config["seed"]: record.metrics["final/test_accuracy"] for record in ordered}
-    pairs = [(by_seed.get(record.config["seed"]), record.metrics["final/test_accuracy"]) for record in permuted]
-    differences = [100 * (after - before) for before, after in pairs if before is not None]
-    return estimate(differences) if differences else None
 
 
 def _accuracy(records: Sequence[Record]) -> Estimate | None:

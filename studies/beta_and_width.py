@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from lcfs.config import OptimizerConfig
 from studies.findings import Rows, gain
-from studies.records import Record, estimate
+from studies.records import Record
 from studies.scales import Scale
 from studies.study import Cell, Study, Table
 from studies.tables import accuracy_table
@@ -54,9 +54,7 @@ def tables(records: Mapping[str, Sequence[Record]]) -> list[Table]:
         plain = records.get(f"{width}, β = 0", ())
         if way == "β = 0" or not plain:
             continue
-        ours, theirs = (estimate(100 * r.metrics["final/test_accuracy"] for r in group) for group in (runs, plain))
-        error = (ours.standard_error**2 + theirs.standard_error**2) ** 0.5
-        rows.append((width, way, f"{ours.mean - theirs.mean:+.2f} ± {error:.2f}"))
+        rows.append((width, way, gain(runs, plain)))
     gains = Table("test accuracy minus that of β = 0, points", ("width", "way", "gain"), tuple(rows))
     return [*accuracy_table(records), gains]
 

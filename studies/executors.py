@@ -69,10 +69,16 @@ def _on_slurm(function: Callable[..., None], calls: Calls, jobs: int, folder: Pa
         import submitit
     except ImportError as error:
         raise InputError("--executor slurm needs submitit; pip install submitit") from error
-    cluster = submitit.AutoExecutor(folder=folder, cluster="slurm")
-    cluster.update_parameters(slurm_array_parallelism=jobs, timeout_min=_MINUTES, name="lcfs")
-    with cluster.batch():
-        submitted = {name: cluster.submit(function, *arguments, 0) for name, arguments in calls.items()}
+    try:
+        cluster = submitit.AutoExecutor(folder=folder, cluster="slurm")
+        cluster.update_parameters(slurm_array_parallelism=jobs, timeout_min=_MINUTES, name="lcfs")
+        with cluster.batch():
+            submitted = {name: cluster.submit(function, *arguments, 0) for name, arguments in calls.items()}
+    except (RuntimeError, submitit.core.utils.FailedJobError) as error:
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise InputError(
+            f"Slurm took no job ({reason}); check that sbatch works here, or use --executor local"
+        ) from error
     return _as_they_end(submitted)
 
 

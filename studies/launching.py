@@ -19,7 +19,7 @@ from studies.study import Cell, Study, Table
 
 # Fields of optimizers that a run with the other one does not read.
 _ONLY_FOR = {
-    "beta-lasso": ("l1_conv", "l1_fc", "beta", "one_sided", "all_parameters"),
+    "beta-lasso": ("l1_conv", "l1_fc", "beta", "one_sided", "all_parameters", "threshold"),
     "sgd": ("weight_decay",),
 }
 _ALWAYS = ("architecture", "optimizer.name", "optimizer.beta", "seed")

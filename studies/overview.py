@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 
 from lcfs import data, pictures
+from lcfs.errors import InputError
 from lcfs.runs import Run
 from studies.records import Record
 
@@ -17,14 +18,17 @@ _MARKERS = "osD^v<>PX*"
 
 
 def draw_filters(path: Path) -> Path | None:
-    """The first layer's filters as RUN/artifacts/filters.png, unless the run has pictures or no checkpoint."""
+    """The first layer's filters as RUN/artifacts/filters.png, unless the run has pictures or no checkpoint to read."""
     run, folder = Run.open(path), path / "artifacts"
     if any(folder.glob("*.png")) or not run.checkpoints():
         return None
+    try:
+        state = run.load_checkpoint()
+    except InputError:  # nothing else of a study depends on it
+        return None
     config = run.config()
     channels, height, width = data.image_shape(config.data)
-    state = (run.load_checkpoint() or {})["model"]
-    weight = next(tensor for tensor in state.values() if tensor.ndim >= 2).float().cpu()
+    weight = next(tensor for tensor in (state or {})["model"].values() if tensor.ndim >= 2).float().cpu()
     if weight.ndim == 2:
         bank = weight.reshape(-1, channels, height * width)
         if config.permute_pixels:

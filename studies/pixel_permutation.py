@@ -8,7 +8,10 @@ Expected: differences of S-FC within two standard errors of 0 (±0.5 points at l
     more.
 """
 
-from studies.findings import Rows, gain
+from collections.abc import Sequence
+
+from studies.findings import Rows
+from studies.records import Estimate, Record, estimate
 from studies.scales import SGD, Scale
 from studies.study import Cell, Study
 from studies.tables import accuracy_table
@@ -30,10 +33,17 @@ def cells(scale: Scale) -> list[Cell]:
 
 def found(rows: Rows) -> str:
     """What permuting the pixels does to each training."""
-    changes = [
-        f"{name} {gain(rows[f'{name}, permuted'], runs)}" for name, runs in rows.items() if "permuted" not in name
-    ]
+    ordered = [name for name in rows if "permuted" not in name]
+    changes = [f"{name} {change(rows[name], rows[f'{name}, permuted']):+.2f}" for name in ordered]
     return f"permuted − in order, points: {'; '.join(changes)}"
+
+
+def change(ordered: Sequence[Record], permuted: Sequence[Record]) -> Estimate | None:
+    """Points of test accuracy, permuted runs minus runs of the same seeds in order; None without pairs."""
+    by_seed = {record.config["seed"]: record.metrics["final/test_accuracy"] for record in ordered}
+    pairs = [(by_seed.get(record.config["seed"]), record.metrics["final/test_accuracy"]) for record in permuted]
+    differences = [100 * (after - before) for before, after in pairs if before is not None]
+    return estimate(differences) if differences else None
 
 
 STUDY = Study(

@@ -74,7 +74,7 @@ def record_of(run: Run) -> Record:
         epochs=columns,
         environment={key: value for key, value in environment.items() if key not in _PRIVATE},
         samples=summary.get("samples", 0),
-        reason=summary.get("tags", {}).get("reason", ""),
+        reason=summary.get("tags", {}).get("reason", "" if summary else "its process ended without a word"),
     )
 
 

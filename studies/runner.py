@@ -14,13 +14,8 @@ from studies.executors import ExecutorName, run_all
 from studies.records import Record, record_of
 from studies.study import Cell
 
-NO_DIFFERENCE = (
-    "data_dir",
-    "device",
-    "checkpoint_seconds",
-    "compact",
-    "parallel",
-)  # they do not change what a run learns
+# What does not change a training but for rounding; bf16 or fp32 under precision "auto" is such a rounding.
+NO_DIFFERENCE = ("data_dir", "device", "checkpoint_seconds", "compact", "parallel")
 # Fields that came after the first records: at their defaults they leave a cell's name as it was.
 _LATER = ("random_labels", "prune", "optimizer.threshold")
 

@@ -3,7 +3,7 @@
 Claim: with everything else alike, accuracy falls from CONV to LOCAL to FC, and locality explains more of the gap than
     sharing: LOCAL is nearer to CONV than to FC. Depth helps CONV and hurts FC.
 Paper item: Table 1. Command: lcfs study sharing_and_locality --scale laptop
-Hardware: two CPU cores for laptop, one GPU for paper. Time: laptop 45 minutes.
+Hardware: two CPU cores for laptop, one GPU for paper. Time: laptop 90 minutes.
 Expected: at the paper's size 84.14 / 81.52 / 72.77 % for S-CONV / S-LOCAL / S-FC after 400 epochs and 88.84 / 86.13 /
     64.78 % for the D nets, ±0.5; at laptop size the same order with smaller gaps.
 """

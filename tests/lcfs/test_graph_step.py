@@ -34,6 +34,11 @@ def make(kind: type[Step], config: TrainConfig, *, device: str = "cpu", **argume
     return kind(model, optimizer, augmentation, dataset.train.to(device), generator, **{"bf16": False, **arguments})
 
 
+def rate(step: int) -> float:
+    """A float32, as a device holds it."""
+    return float(torch.tensor(0.1 / step))
+
+
 def trained(step: Step, sizes: list[int]) -> list[Tensor]:
     """All that a run consists of, after one step for each batch size."""
     device = next(step.model.parameters()).device
@@ -41,7 +46,7 @@ def trained(step: Step, sizes: list[int]) -> list[Tensor]:
     step.begin()
     order = torch.randperm(1000, generator=torch.Generator().manual_seed(3)).to(device)
     for i, size in enumerate(sizes):
-        step(order[i * 16 : i * 16 + size], 0.1 / (i + 1))
+        step(order[i * 16 : i * 16 + size], rate(i + 1))
     totals = step.totals()
     state = [v for s in step.optimizer.state.values() for v in s.values() if isinstance(v, Tensor)]
     measured = torch.tensor([totals.loss, totals.accuracy], dtype=torch.float64)
@@ -99,7 +104,7 @@ def test_counts_of_non_zeros_and_learning_rate_are_those_of_the_last_step() -> N
     assert {count.item() for count in step.optimizer.nonzeros().values()} == {
         parameter.count_nonzero().item() for parameter in step.model.parameters()
     }
-    assert step.optimizer.param_groups[0]["lr"] == 0.1 / (WARM_UP + 3)
+    assert step.optimizer.param_groups[0]["lr"] == rate(WARM_UP + 3)
 
 
 def test_an_epoch_begins_with_nothing_measured() -> None:

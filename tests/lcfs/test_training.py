@@ -188,3 +188,10 @@ def test_bad_configurations_leave_nothing_behind(tmp_path: Path, change: dict, w
     with pytest.raises(InputError, match=words):
         train(replace(CONFIG, **change), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("augment", [AugmentConfig(policy="nosuch"), AugmentConfig(crop=-1)])
+def test_bad_augmentation_leaves_nothing_behind(tmp_path: Path, augment: AugmentConfig) -> None:
+    with pytest.raises(InputError):
+        train(TrainConfig("s-fc", 1, augment=augment), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lcfs.errors import InputError
 from studies.runner import run_cells
 from studies.scales import SCALES, SGD
 from studies.study import Cell
@@ -156,3 +157,11 @@ def _wait_for_node(seconds: float = 30) -> None:
     while subprocess.run(["sinfo", "-h", "-t", "idle"], capture_output=True, text=True).stdout.count("idle") == 0:
         assert time.monotonic() < end, "slurmd did not come up"
         time.sleep(0.3)
+
+
+def test_a_slurm_that_takes_no_job_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: without srun on the path."""
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="Slurm took no job"):
+        run_cells([Cell("one", SCALES["smoke"].config("s-conv", SGD, 0))], tmp_path / "runs", executor="slurm")
