@@ -31,8 +31,17 @@ def gain(
     """
     ours, theirs = of(runs), of(others)
     error = math.hypot(ours.standard_error, theirs.standard_error)
-    difference = f"{ours.mean - theirs.mean:+.2f}".replace("-", "−")
-    return difference if math.isnan(error) else f"{difference} ± {error:.2f}"
+    return signed(Estimate(min(ours.n, theirs.n), ours.mean - theirs.mean, error))
+
+
+def signed(difference: Estimate) -> str:
+    """A difference with its sign and, unless n = 1, its standard error.
+
+    >>> signed(Estimate(3, -0.5, 0.25))
+    '−0.50 ± 0.25'
+    """
+    mean = f"{difference.mean:+.2f}".replace("-", "−")
+    return mean if math.isnan(difference.standard_error) else f"{mean} ± {difference.standard_error:.2f}"
 
 
 def core_minutes(rows: Rows) -> float:

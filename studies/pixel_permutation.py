@@ -10,7 +10,7 @@ Expected: differences of S-FC within two standard errors of 0 (±0.5 points at l
 
 from collections.abc import Sequence
 
-from studies.findings import Rows
+from studies.findings import Rows, signed
 from studies.records import Estimate, Record, estimate
 from studies.scales import SGD, Scale
 from studies.study import Cell, Study
@@ -34,8 +34,8 @@ def cells(scale: Scale) -> list[Cell]:
 def found(rows: Rows) -> str:
     """What permuting the pixels does to each training."""
     ordered = [name for name in rows if "permuted" not in name]
-    changes = [f"{name} {change(rows[name], rows[f'{name}, permuted']):+.2f}" for name in ordered]
-    return f"permuted − in order, points: {'; '.join(changes)}"
+    changes = {name: change(rows[name], rows[f"{name}, permuted"]) for name in ordered}
+    return f"permuted − in order, points: {'; '.join(f'{name} {signed(by)}' for name, by in changes.items() if by)}"
 
 
 def change(ordered: Sequence[Record], permuted: Sequence[Record]) -> Estimate | None:
