@@ -1,14 +1,16 @@
 """An epoch of β-LASSO on a laptop: `lcfs train` against the loop that one would write with a DataLoader.
 
-Both train S-FC or S-CONV at α = 8 on CIFAR-10 with crop and flip, batches of 128, the same λ, β, learning rates and
-precision. The other loop reads a Dataset of uint8 images that crops, flips and normalizes one image at a time, adds
-λ‖θ‖₁ to the loss, steps with torch's SGD, thresholds in a loop over the weights, and reads loss and accuracy in every
-step. It runs without workers and with two, and the faster way counts. Epochs take turns in one process, after one to
-warm up; seconds are the least, in all processes. Epochs are short (--images): the cost of a step stays the same.
+Both train S-FC or S-CONV at α = 8 on CIFAR-10 with crop and flip, batches of 128, the same λ, β and learning rates.
+The other loop reads a Dataset of uint8 images that crops, flips and normalizes one image at a time, adds λ‖θ‖₁ to the
+loss, steps with torch's SGD, thresholds in a loop over the weights, and reads loss and accuracy in every step. It runs
+without workers and with two, and the faster way counts. It has the precision of ours; to ours in bf16, which is what
+studies/scales.py trains laptop sizes in, it is also compared in float32, which is what one would type. Epochs take
+turns in one process, after one to warm up; seconds are the least, in all processes. Epochs are short (--images): the
+cost of a step stays the same.
 
-What limits it, by torch's profiler: of our step of S-FC in fp32 nine tenths are matrix products that both loops share,
-in bf16 six tenths, and two more are autocast's casts of weights and gradients; of S-CONV's three quarters are forward
-and backward. bf16 slows S-CONV down: the gradient of a 9×9 convolution of three channels takes thrice as long in it.
+What limits it, by torch's profiler: matrix products that both loops share. Of our step of S-FC they are nine tenths in
+fp32, where the other loop could thus never be twice as slow, and eight tenths in bf16, with another tenth for the
+update, which reads and writes all weights once. Of S-CONV's in bf16 convolution and products are six tenths.
 
 More threads than idle cores say nothing: OpenMP's waiting then takes most of the time of either loop.
 
@@ -42,6 +44,7 @@ NETS: tuple[Literal["s-fc", "s-conv"], ...] = ("s-fc", "s-conv")
 PRECISIONS: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
 OPTIMIZER = OptimizerConfig("beta-lasso", l1_conv=2e-4, l1_fc=5e-5, beta=10.0)  # studies/scales.py, laptop
 CROP = 4
+WORKERS = (0, 2)
 
 
 class Augmented(Dataset):
@@ -91,7 +94,7 @@ def _process_seconds() -> float:
 class Usual:
     """The usual loop, resident in this process so that its epochs can alternate with ours."""
 
-    def __init__(self, config: TrainConfig, images: data.Dataset, workers: int) -> None:
+    def __init__(self, config: TrainConfig, images: data.Dataset, precision: str, workers: int) -> None:
         self.model = architectures.build(config.architecture, base_channels=config.base_channels)
         self.optimizer = torch.optim.SGD(self.model.parameters(), config.optimizer.lr)
         dataset = Augmented(images.train, images.mean, images.std)
@@ -105,7 +108,7 @@ class Usual:
         )
         steps = config.epochs * len(self.loader)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
-        self.bf16 = config.precision == "bf16"
+        self.bf16 = precision == "bf16"
         named = architectures.weights(self.model)
         self.weights = [
             (p, OPTIMIZER.l1_conv if architectures.replaces_convolution(name) else OPTIMIZER.l1_fc) for name, p in named
@@ -140,8 +143,11 @@ def measure(
     images: int,
     epochs: int,
     folder: str,
-) -> dict[str, Any]:
-    """Seconds per epoch of `lcfs train` and of the usual loop, with and without workers, epoch by epoch in turn."""
+) -> list[dict[str, Any]]:
+    """Seconds per epoch of `lcfs train` and of the usual loop, with and without workers, epoch by epoch in turn.
+
+    One row for each precision of the usual loop.
+    """
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     full = data.load("cifar10", folder=folder)
@@ -156,43 +162,52 @@ def measure(
         checkpoint_seconds=1e9,
         optimizer=OPTIMIZER,
     )
-    rivals = {workers: Usual(config, short, workers) for workers in (0, 2)}
-    clocks = {name: Clock() for name in ("ours", *rivals)}
-    accuracy: dict[str, float] = {}
+    others = dict.fromkeys((precision, "fp32"))  # once, if they are the same
+    rivals = {(other, workers): Usual(config, short, other, workers) for other in others for workers in WORKERS}
+    ours, clocks = Clock(), {rival: Clock() for rival in rivals}
+    accuracy: dict[Any, float] = {}
 
     def take_turns(progress: Progress) -> None:
-        clocks["ours"].stop()
+        ours.stop()
         accuracy["ours"] = progress.accuracy
-        for workers, rival in rivals.items():
-            clocks[workers].start()
-            _, accuracy[f"workers {workers}"] = rival.epoch()
-            clocks[workers].stop()
-        clocks["ours"].start()
+        for name, rival in rivals.items():
+            clocks[name].start()
+            _, accuracy[name] = rival.epoch()
+            clocks[name].stop()
+        ours.start()
 
     with tempfile.TemporaryDirectory() as run, patch.object(data, "load", return_value=short):
-        clocks["ours"].start()
+        ours.start()
         train(config, Path(run) / "run", on_epoch=take_turns)
-    (wall, process), others = clocks["ours"].least(), [clocks[workers].least() for workers in rivals]
-    return {
-        "net": net,
-        "base_channels": 8,
-        "precision": precision,
-        "threads": threads,
-        "steps_per_epoch": images // 128,
-        "wall_seconds": round(wall, 2),
-        "cpu_seconds": round(process, 2),
-        "usual_wall_seconds": {f"workers {k}": round(clocks[k].least()[0], 2) for k in rivals},
-        "usual_cpu_seconds": {f"workers {k}": round(clocks[k].least()[1], 2) for k in rivals},
-        "wall_speedup": round(min(other[0] for other in others) / wall, 2),
-        "cpu_speedup": round(min(other[1] for other in others) / process, 2),
-        "train_accuracy": {k: round(v, 3) for k, v in accuracy.items()},
-        "device": cpu_name(),
-        "torch": torch.__version__,
-    }
+    wall, process = ours.least()
+    rows = []
+    for other in others:
+        usual = {f"workers {n}": clocks[other, n].least() for n in WORKERS}
+        train_accuracy = {"ours": accuracy["ours"]} | {f"workers {n}": accuracy[other, n] for n in WORKERS}
+        rows.append(
+            {
+                "net": net,
+                "base_channels": 8,
+                "precision": precision,
+                "usual_precision": other,
+                "threads": threads,
+                "steps_per_epoch": images // 128,
+                "wall_seconds": round(wall, 2),
+                "cpu_seconds": round(process, 2),
+                "usual_wall_seconds": {name: round(seconds, 2) for name, (seconds, _) in usual.items()},
+                "usual_cpu_seconds": {name: round(seconds, 2) for name, (_, seconds) in usual.items()},
+                "wall_speedup": round(min(seconds for seconds, _ in usual.values()) / wall, 2),
+                "cpu_speedup": round(min(seconds for _, seconds in usual.values()) / process, 2),
+                "train_accuracy": {name: round(value, 3) for name, value in train_accuracy.items()},
+                "device": cpu_name(),
+                "torch": torch.__version__,
+            }
+        )
+    return rows
 
 
 def main() -> None:
-    """Measure each net and precision in a process of its own, one JSON object a line, optionally write a record."""
+    """Measure each net and precision in a process of its own, one JSON object a row, optionally write a record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", help="where CIFAR-10 lies; by default as for `lcfs data cifar10`")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
@@ -204,8 +219,10 @@ def main() -> None:
     for threads, net, precision in product(arguments.threads, NETS, PRECISIONS):
         job = (net, precision, threads, arguments.images, arguments.epochs, arguments.data_dir)
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:  # it may start workers itself
-            results.append(pool.submit(measure, *job).result())
-        print(json.dumps(results[-1]), flush=True)
+            rows = pool.submit(measure, *job).result()
+        results += rows
+        for row in rows:
+            print(json.dumps(row), flush=True)
     if arguments.record:
         Path(arguments.record).write_text(json.dumps(results, indent=1) + "\n")
 

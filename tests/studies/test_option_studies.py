@@ -65,7 +65,7 @@ def test_gains_over_plain_l1_are_of_the_same_width() -> None:
         "α = 4, β = 50": [record(0.9)],  # whose plain run did not finish
     }
     gains = beta_and_width.tables(rows)[1]
-    assert gains.rows == (("α = 1", "β = 50", "-21.00 ± 1.00"), ("α = 2", "β = 50", "+2.00 ± 1.00"))
+    assert gains.rows == (("α = 1", "β = 50", "−21.00 ± 1.00"), ("α = 2", "β = 50", "+2.00 ± 1.00"))
 
 
 def test_scaled_by_the_width() -> None:
