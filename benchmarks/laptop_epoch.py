@@ -8,9 +8,10 @@ studies/scales.py trains laptop sizes in, it is also compared in float32, which 
 turns in one process, after one to warm up; seconds are the least, in all processes. Epochs are short (--images): the
 cost of a step stays the same.
 
-What limits it, by torch's profiler: matrix products that both loops share. Of our step of S-FC they are nine tenths in
-fp32, where the other loop could thus never be twice as slow, and eight tenths in bf16, with another tenth for the
-update, which reads and writes all weights once. Of S-CONV's in bf16 convolution and products are six tenths.
+What limits it, by torch's profiler: matrix products that both loops share. In fp32 they are nine tenths of our step of
+S-FC and six tenths of the other loop's, so that twice is out of reach, and seven tenths of our step of S-CONV,
+convolutions included. In bf16 they are eight tenths of S-FC's, with another tenth for the update, which reads and writes
+all weights once, and six tenths of S-CONV's.
 
 More threads than idle cores say nothing: OpenMP's waiting then takes most of the time of either loop.
 
