@@ -10,8 +10,8 @@ cost of a step stays the same.
 
 What limits it, by torch's profiler: matrix products that both loops share. In fp32 they are nine tenths of our step of
 S-FC and six tenths of the other loop's, so that twice is out of reach, and seven tenths of our step of S-CONV,
-convolutions included. In bf16 they are eight tenths of S-FC's, with another tenth for the update, which reads and writes
-all weights once, and six tenths of S-CONV's.
+convolutions included. In bf16 they are eight tenths of S-FC's, with another tenth for the update, which reads and
+writes all weights once, and six tenths of S-CONV's.
 
 More threads than idle cores say nothing: OpenMP's waiting then takes most of the time of either loop.
 
