@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import lcfs
-from lcfs import augment, data
+from lcfs import data
+from lcfs.augmentation import augment
 from lcfs.compaction import compact, dead_units
 from lcfs.config import OptimizerConfig, TrainConfig
 from lcfs.runs import Run
-from lcfs.training import cosine, make_optimizer
+from lcfs.training.loop import cosine, make_optimizer
 
 L1_CONV = (2e-4, 1e-3)
 BLOCKS = (8, 16, 32)
@@ -43,7 +44,7 @@ def configuration(l1_conv: float, epochs: int) -> TrainConfig:
 
 
 class Trainee:
-    """One of the runs: the steps of `lcfs.training`, with the time of its epochs."""
+    """One of the runs: the steps of `lcfs.training.loop`, with the time of its epochs."""
 
     def __init__(
         self, config: TrainConfig, dataset: data.Dataset, *, compacted: bool = False, reordered: bool = False
@@ -131,7 +132,7 @@ def with_and_without(l1_conv: float, epochs: int, dataset: data.Dataset) -> tupl
 
 
 def _weights(trainee: Trainee) -> list[Tensor]:
-    return [weight.detach() for _, weight in lcfs.architectures.weights(trainee.model)]
+    return [weight.detach() for _, weight in lcfs.nets.architectures.weights(trainee.model)]
 
 
 def blocks(label: str, weight: Tensor) -> dict[str, Any]:

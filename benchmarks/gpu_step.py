@@ -34,13 +34,13 @@ from torch.utils.data import DataLoader, Dataset
 
 import lcfs
 from benchmarks.floor import floor
-from lcfs.architectures import replaces_convolution, weights
-from lcfs.augment import Augment
+from lcfs.augmentation.augment import Augment
 from lcfs.config import AugmentConfig, OptimizerConfig, TrainConfig
 from lcfs.data import ImageSet, normalization
-from lcfs.graph_step import GraphStep, cuda_graph
-from lcfs.step import Step
-from lcfs.training import make_optimizer
+from lcfs.nets.architectures import replaces_convolution, weights
+from lcfs.training.loop import make_optimizer
+from lcfs.training.recorded_step import GraphStep, cuda_graph
+from lcfs.training.step import Step
 
 OPTIMIZER = OptimizerConfig("beta-lasso", l1_conv=2e-5, l1_fc=5e-6, beta=50.0)
 AUGMENT = AugmentConfig(policy="fa-cifar10", crop=4, flip=True, cutout=16)

@@ -37,9 +37,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.update import cpu_name
-from lcfs import architectures, data
+from lcfs import data
 from lcfs.config import OptimizerConfig, TrainConfig
-from lcfs.training import Progress, train
+from lcfs.nets import architectures
+from lcfs.training.loop import Progress, train
 
 NETS: tuple[Literal["s-fc", "s-conv"], ...] = ("s-fc", "s-conv")
 PRECISIONS: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")

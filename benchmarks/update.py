@@ -39,7 +39,8 @@ def forms(parameter: Any) -> Forms:
     import torch
 
     from lcfs import BetaLasso
-    from lcfs.kernels import Rule, plain
+    from lcfs.optim import plain
+    from lcfs.optim.rule import Rule
 
     theta, gradient, rule = parameter.data, parameter.grad, Rule.of(LR, L1, BETA)
     loop = torch.optim.SGD([parameter], LR, foreach=False)
@@ -59,7 +60,7 @@ def on_cpu(threads: int, repetitions: int) -> list[dict[str, Any]]:
     """Least wall and process milliseconds of each form."""
     import torch
 
-    from lcfs.kernels import compiled
+    from lcfs.optim import compiled
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)

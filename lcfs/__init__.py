@@ -4,15 +4,15 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
-    "ARCHITECTURES": "architectures",
-    "build": "architectures",
-    "count_weights": "architectures",
+    "ARCHITECTURES": "nets.architectures",
+    "build": "nets.architectures",
+    "count_weights": "nets.architectures",
     "BetaLasso": "optim",
     "parameter_groups": "optim",
-    "LocallyConnected2d": "layers",
+    "LocallyConnected2d": "nets.layers",
     "embed": "embedding",
     "project": "embedding",
-    "load_state": "checkpoints",
+    "load_state": "runs.checkpoints",
     "certify": "certificates",
     "verify": "certificates",
     "InputError": "errors",

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from lcfs.errors import InputError
 
-# `lcfs.architectures.ARCHITECTURES` without its torch import, so that --help is instant; a test compares them.
+# `lcfs.nets.architectures.ARCHITECTURES` without its torch import, so that --help is instant; a test compares them.
 Architecture = Literal["s-conv", "s-local", "s-fc", "d-conv", "d-local", "d-fc", "3-fc", "resnet18"]
 _ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 Data = Literal["digits", "cifar10", "cifar100", "svhn"]
@@ -53,7 +53,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class PruneConfig:
-    """Iterative magnitude pruning with rewinding: train, remove, rewind, train again (see `lcfs.pruning`)."""
+    """Iterative magnitude pruning with rewinding: train, remove, rewind, train again (see `lcfs.training.pruning`)."""
 
     rounds: int = 1
     """Trainings; weights are removed before each but the first."""

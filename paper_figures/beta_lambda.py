@@ -17,14 +17,14 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from paper_figures import style
 from paper_figures.figure3 import paper_density
-from paper_figures.paper import tables
-from paper_figures.selecting import LAPTOP, by_row, missing
-from studies import lambda_and_beta
-from studies.findings import accuracy, density
-from studies.records import Estimate, Record
-from studies.scales import SCALES
+from paper_figures.tools import style
+from paper_figures.tools.paper import tables
+from paper_figures.tools.selecting import LAPTOP, by_row, missing
+from studies.engine.findings import accuracy, density
+from studies.engine.records import Estimate, Record
+from studies.engine.scales import SCALES
+from studies.grids import lambda_and_beta
 
 _MAP = colormaps["cividis"]  # the same order in grey
 Grid = dict[tuple[float, float], list[Record]]

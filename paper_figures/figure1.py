@@ -9,8 +9,8 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 
-from paper_figures import style
-from studies.parameter_counts import NETS, Count, by_side, by_width
+from paper_figures.tools import style
+from studies.analyses.parameter_counts import NETS, Count, by_side, by_width
 
 _LOOK = {"conv": ("o", "-"), "local": ("s", "--"), "fc": ("^", ":")}
 _COLOURS = {"s": style.BLUE, "d": style.VERMILION}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 
-from paper_figures import style
-from paper_figures.accuracy_curves import draw_curves, legend, our_curves, paper_curves, rows
+from paper_figures.tools import style
+from paper_figures.tools.accuracy_curves import draw_curves, legend, our_curves, paper_curves, rows
 
 
 def draw(folder: Path) -> None:

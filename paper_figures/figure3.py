@@ -13,13 +13,13 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from paper_figures import style
-from paper_figures.dots import LOOK
-from paper_figures.paper import digitised
-from paper_figures.selecting import SOURCES, Source, by_row
-from studies import training_fully_connected
-from studies.records import Record
-from studies.scales import SCALES
+from paper_figures.tools import style
+from paper_figures.tools.dots import LOOK
+from paper_figures.tools.paper import digitised
+from paper_figures.tools.selecting import SOURCES, Source, by_row
+from studies.engine.records import Record
+from studies.engine.scales import SCALES
+from studies.grids import training_fully_connected
 
 LAYERS = {"conv1": "layer 1", "fc1": "layer 2", "fc2": "layer 3"}
 _PAPER_ALPHA = 230

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib import pyplot as plt
 
-from paper_figures import style
-from paper_figures.paper import tables
+from paper_figures.tools import style
+from paper_figures.tools.paper import tables
+from studies.engine.records import RECORDS
 
-RECORDS = Path(__file__).parent.parent / "studies" / "records"
 RADIUS = "radius of gyration, px"
 _COLUMNS, _ROWS = 6, 4
 _OPTIMIZERS = {"sgd": "SGD", "beta-lasso": "β-LASSO"}

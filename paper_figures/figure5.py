@@ -10,13 +10,13 @@ from typing import Any
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from paper_figures import style
-from paper_figures.accuracy_curves import DATA
-from paper_figures.paper import digitised
-from paper_figures.selecting import by_row
-from studies import kernel_sizes
-from studies.findings import accuracy
-from studies.records import Record
+from paper_figures.tools import style
+from paper_figures.tools.accuracy_curves import DATA
+from paper_figures.tools.paper import digitised
+from paper_figures.tools.selecting import by_row
+from studies.engine.findings import accuracy
+from studies.engine.records import Record
+from studies.grids import kernel_sizes
 
 _LOOK: dict[str, tuple[str, str, str, Any]] = {
     "beta-lasso": ("β-LASSO", style.VERMILION, "s", "-"),

@@ -12,8 +12,8 @@ from pathlib import Path
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from paper_figures import style
-from paper_figures.accuracy_curves import (
+from paper_figures.tools import style
+from paper_figures.tools.accuracy_curves import (
     DATA,
     LOOK,
     Curve,
@@ -24,7 +24,7 @@ from paper_figures.accuracy_curves import (
     rows,
     weights_axis,
 )
-from paper_figures.paper import digitised
+from paper_figures.tools.paper import digitised
 
 _OURS = 50  # percent of the training images right, after a few epochs
 

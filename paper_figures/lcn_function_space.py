@@ -21,7 +21,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
-from paper_figures import style
+from paper_figures.tools import style
 from theory.lcn import Training, compose, critical_points, gradient_flow, real_count
 
 CONE_TARGET = (1, 0, 1)

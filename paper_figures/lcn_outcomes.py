@@ -1,4 +1,4 @@
-"""Where training of linear convolutional networks ends, by architecture and stride: the record of `studies.lcn`.
+"""Where training of linear convolutional networks ends, by architecture and stride: the record of `analyses.lcn`.
 
 a  SGD: the share of runs that end above the best loss, by the kind of critical point. Bars of standard error.
 b  Nets that L1 and β-LASSO lose: P = 0, also after plain descent took over.
@@ -16,9 +16,10 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from paper_figures import style
+from paper_figures.tools import style
+from studies.engine.records import RECORDS
 
-RECORD = Path(__file__).parent.parent / "studies" / "records" / "lcn.json"
+RECORD = RECORDS / "lcn.json"
 Row = dict[str, Any]
 _KINDS = (  # what is stacked in panel a: name, outcomes, colour, hatch
     ("spurious minimum", ("spurious",), style.VERMILION, ""),
@@ -90,7 +91,7 @@ def draw_optimizers(axes: Axes, cells: Sequence[Sequence[Row]], column: str, tit
 
 
 def draw(folder: Path, record: Path = RECORD) -> None:
-    """Write lcn_outcomes.pdf, .png and .csv from a record of `studies.lcn`."""
+    """Write lcn_outcomes.pdf, .png and .csv from a record of `studies.analyses.lcn`."""
     rows = table(json.loads(record.read_text(encoding="utf-8")))
     cells = [[row for row in rows if label(row) == name] for name in dict.fromkeys(map(label, rows))]
     style.apply()

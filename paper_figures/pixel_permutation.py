@@ -12,11 +12,11 @@ from typing import Any
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from paper_figures import style
-from paper_figures.selecting import by_row, missing
-from studies import pixel_permutation
-from studies.findings import accuracy
-from studies.records import Estimate, Record
+from paper_figures.tools import style
+from paper_figures.tools.selecting import by_row, missing
+from studies.engine.findings import accuracy
+from studies.engine.records import Estimate, Record
+from studies.grids import pixel_permutation
 
 _LOOK = {  # colour, mark, label, lines below the training's own
     "in order": (style.BLUE, "o", "pixels in order", -0.1),

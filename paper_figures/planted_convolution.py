@@ -8,9 +8,10 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 
-from paper_figures import style
+from paper_figures.tools import style
+from studies.engine.records import RECORDS
 
-RECORD = Path(__file__).parent.parent / "studies" / "records" / "planted_convolution.json"
+RECORD = RECORDS / "planted_convolution.json"
 _CURVES = (
     ("right", "units right", style.BLUE, "o-"),
     ("unexplained", "energy left over", style.VERMILION, "s--"),

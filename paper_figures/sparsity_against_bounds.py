@@ -15,9 +15,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from scipy.stats import spearmanr
 
-from paper_figures import selecting, style
-from studies import sparsity_against_bounds
-from studies.records import Record
+from paper_figures.tools import selecting, style
+from studies.engine.records import Record
+from studies.grids import sparsity_against_bounds
 from theory.bounds import theorem1
 
 _BOUNDS = ("theorem1", "occam_hoeffding", "occam_kl", "occam_binomial")

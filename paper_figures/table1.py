@@ -9,12 +9,12 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 
-from paper_figures import style
-from paper_figures.dots import draw_ours, draw_paper, finish, row
-from paper_figures.paper import tables
-from paper_figures.selecting import SOURCES, by_row
-from studies import sharing_and_locality
-from studies.findings import accuracy
+from paper_figures.tools import style
+from paper_figures.tools.dots import draw_ours, draw_paper, finish, row
+from paper_figures.tools.paper import tables
+from paper_figures.tools.selecting import SOURCES, by_row
+from studies.engine.findings import accuracy
+from studies.grids import sharing_and_locality
 
 _PAPER_MARKS = {400: "D", 4000: "^"}  # by epochs
 

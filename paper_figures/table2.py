@@ -9,14 +9,14 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 
-from paper_figures import style
-from paper_figures.dots import draw_ours, draw_paper, finish, row
 from paper_figures.figure3 import paper_density
-from paper_figures.paper import tables
-from paper_figures.selecting import SOURCES, by_row
-from studies import training_fully_connected
-from studies.findings import accuracy, density
-from studies.scales import SCALES
+from paper_figures.tools import style
+from paper_figures.tools.dots import draw_ours, draw_paper, finish, row
+from paper_figures.tools.paper import tables
+from paper_figures.tools.selecting import SOURCES, by_row
+from studies.engine.findings import accuracy, density
+from studies.engine.scales import SCALES
+from studies.grids import training_fully_connected
 
 
 def draw(folder: Path) -> None:

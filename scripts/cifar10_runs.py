@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lcfs.config import OptimizerConfig, TrainConfig
 from lcfs.runs import Run
-from lcfs.training import Progress, train
-from studies.records import record_of, write
+from lcfs.training.loop import Progress, train
+from studies.engine.records import record_of, write
 
 NETS = ("s-conv", "s-local", "s-fc")
 # The paper shrinks weights by Σηλ over 400,000 steps; a few thousand steps need a larger λ, and then a smaller β keeps

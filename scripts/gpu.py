@@ -29,9 +29,9 @@ sys.path.insert(0, str(ROOT))
 from lcfs.config import AugmentConfig, OptimizerConfig, TrainConfig  # noqa: E402
 from lcfs.errors import InputError  # noqa: E402
 from lcfs.runs import Run  # noqa: E402
-from studies.records import Record, record_of, write  # noqa: E402
-from studies.runner import cell_name  # noqa: E402
-from studies.scales import SGD  # noqa: E402
+from studies.engine.records import Record, record_of, write  # noqa: E402
+from studies.engine.runner import cell_name  # noqa: E402
+from studies.engine.scales import SGD  # noqa: E402
 
 BETA_LASSO = OptimizerConfig("beta-lasso", l1_conv=2e-5, l1_fc=5e-6, beta=50.0)
 AUGMENT = AugmentConfig(policy="fa-cifar10", crop=4, flip=True, cutout=16)
@@ -144,20 +144,20 @@ def step_benchmark(path: Path, trial: bool) -> bool:
 
 def train_one(config: TrainConfig, path: Path, deadline: float, graphs: bool) -> None:
     """Train in this process, with ordinary steps where recorded ones do not work."""
-    from lcfs import training
-    from lcfs.step import Step
+    from lcfs.training import loop
+    from lcfs.training.step import Step
 
     if not graphs:
-        training.GraphStep = Step  # pyrefly: ignore
+        loop.GraphStep = Step  # pyrefly: ignore
 
-    def show(progress: training.Progress) -> None:
+    def show(progress: loop.Progress) -> None:
         if progress.epoch % max(progress.epochs // 20, 1) == 0:
             print(path.name, progress, flush=True)
         if time.time() > deadline and progress.epoch < progress.epochs:
             raise OutOfTime(f"{path.name}: the hours are over in epoch {progress.epoch}; the same command continues")
 
     try:
-        training.train(config, path, resume=(path / "config.json").exists(), on_epoch=show)
+        loop.train(config, path, resume=(path / "config.json").exists(), on_epoch=show)
     except OutOfTime as stop:
         print(stop, flush=True)
 
@@ -184,11 +184,13 @@ def fits(training: Training, done: list[tuple[Training, Record]], deadline: floa
 
 def run(plan: Plan) -> list[str]:
     """Do what is not done yet; one line for each part that is still open."""
-    others = () if plan.trial else ("test_policy", "test_kernels")  # on a CPU, `make test` has run them all
+    others = (
+        () if plan.trial else ("augmentation/test_policy", "optim/test_update")
+    )  # on a CPU, `make test` has run them all
     open_parts = [f"{name} failed" for name in others if not tests_pass(name)]
-    graphs = plan.trial or tests_pass("test_graph_step")
+    graphs = plan.trial or tests_pass("training/test_recorded_step")
     if not graphs:
-        open_parts.append("test_graph_step failed; trainings used ordinary steps")
+        open_parts.append("test_recorded_step failed; trainings used ordinary steps")
     for folder in (plan.runs, plan.benchmarks, plan.records):
         folder.mkdir(parents=True, exist_ok=True)
     update, step = plan.benchmarks / "gpu_update.json", plan.benchmarks / "gpu_step.json"

@@ -5,12 +5,12 @@ import re
 import sys
 from pathlib import Path
 
-from paper_figures.paper import tables
-from paper_figures.selecting import by_row
-from studies import sharing_and_locality, training_fully_connected
-from studies.findings import accuracy, core_minutes, density
-from studies.records import Record, read
-from studies.study import find, names
+from paper_figures.tools.paper import tables
+from paper_figures.tools.selecting import by_row
+from studies.engine.findings import accuracy, core_minutes, density
+from studies.engine.records import Record, read
+from studies.engine.study import find, names
+from studies.grids import sharing_and_locality, training_fully_connected
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS, BENCHMARKS = ROOT / "studies" / "records", ROOT / "benchmarks" / "records"

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 from lcfs.certificates.certificate import Certificate
-from lcfs.certificates.description import decode, encode, likely_structures
+from lcfs.descriptions.encoded import decode, encode, likely_structures
 from lcfs.runs import Run
-from lcfs.training import train
+from lcfs.training.loop import train
 
 GOLDEN = Path(__file__).parent / "golden"
 CERTIFICATES = sorted((Path(__file__).parents[1] / "studies" / "records" / "certificates").glob("*.cert"))
@@ -42,4 +42,6 @@ def test_a_run_directory_of_version_0_1_resumes(tmp_path: Path) -> None:
     expected = load_file(GOLDEN / "run_after_4_epochs.safetensors")
     assert checkpoint["model"].keys() == expected.keys()
     for name, tensor in checkpoint["model"].items():
-        torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=1e-5, msg=lambda text, name=name: name + text)
+        torch.testing.assert_close(
+            tensor, expected[name], rtol=1e-4, atol=1e-5, msg=lambda text, name=name: name + text
+        )

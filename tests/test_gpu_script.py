@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from studies.records import Record, read
+from studies.engine.records import Record, read
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "gpu.py"
 

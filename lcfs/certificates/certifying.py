@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 
 from lcfs import data
-from lcfs.architectures import build_configured
 from lcfs.certificates.certificate import Certificate, all_bounds
 from lcfs.certificates.coarsening import Coarsening, coarsen
-from lcfs.certificates.description import Encoded, decode, encode, likely_structures
 from lcfs.certificates.evidence import Sample, count_errors
-from lcfs.certificates.predictors import Predictor, ten_thousandths
-from lcfs.certificates.quantized_predictors import QuantizedPredictor
-from lcfs.certificates.quantized_runs import QuantizedRun
-from lcfs.checkpoints import load_into, load_state
 from lcfs.config import TrainConfig
+from lcfs.descriptions.encoded import Encoded, decode, encode, likely_structures
+from lcfs.descriptions.float_nets import Predictor, ten_thousandths
+from lcfs.descriptions.quantized_nets import QuantizedPredictor
 from lcfs.errors import InputError
-from lcfs.folding import fold_batchnorm
-from lcfs.quantized import Architecture, QuantizedNet
+from lcfs.nets.architectures import build_configured
+from lcfs.nets.folding import fold_batchnorm
+from lcfs.nets.quantized import Architecture, QuantizedNet
 from lcfs.runs import Run
+from lcfs.runs.checkpoints import load_into, load_state
+from lcfs.runs.quantized_run import QuantizedRun
 from theory import bounds
 
 AS_TRAINED = Coarsening()

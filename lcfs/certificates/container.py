@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lcfs.checkpoints import write_bytes_atomically
 from lcfs.errors import InputError
+from lcfs.runs.checkpoints import write_bytes_atomically
 
 MAGIC = b"lcfscert"
 _LENGTH = 8  # bytes of the header's length, little-endian

@@ -6,8 +6,8 @@ from pathlib import Path
 from lcfs import data
 from lcfs.certificates.certificate import Certificate, all_bounds
 from lcfs.certificates.container import Damaged
-from lcfs.certificates.description import Decoded, decode
 from lcfs.certificates.evidence import Sample, count_errors
+from lcfs.descriptions.encoded import Decoded, decode
 
 _TOLERANCE = 1e-9  # the bounds' last bits may differ between machines' mathematical libraries
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lcfs.errors import InputError
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 
 LinearMap = nn.Linear | nn.Conv2d | LocallyConnected2d
 Norm = nn.BatchNorm1d | nn.BatchNorm2d

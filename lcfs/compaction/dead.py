@@ -48,7 +48,7 @@ from torch import Tensor, nn
 
 from lcfs.compaction.chain import Norm, Stage, chain
 from lcfs.compaction.motion import check, motion
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lcfs.embedding.operations import Forward, LinearMap, Shape, Transposed
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.errors import InputError
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 from theory.operators import Convolution
 
 

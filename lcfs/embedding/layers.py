@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lcfs.embedding.geometry import convolution_of, matrix_of, unit_bias
 from lcfs.embedding.operations import LinearMap, Norm, Shape
 from lcfs.embedding.sparse import SparseLinear
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 from theory.operators import Convolution
 
 Into: TypeAlias = Literal["local", "fc"]

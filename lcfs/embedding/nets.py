@@ -13,7 +13,7 @@ from lcfs.embedding.operations import LinearMap, Norm, Shape, layer_name
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.embedding.tracing import example_parameter, trace
 from lcfs.errors import InputError
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 
 
 def embed(
@@ -28,7 +28,7 @@ def embed(
     Args:
         model: a net that torch.fx can trace, of Conv1d/2d/3d, ConvTranspose1d/2d/3d, LocallyConnected2d, Linear,
             BatchNorm in evaluation mode, average pooling and means, reshaping, sums (residual nets) and elementwise
-            activations. To fold BatchNorm instead, pass what `lcfs.folding.fold_batchnorm` returns.
+            activations. To fold BatchNorm instead, pass what `lcfs.nets.folding.fold_batchnorm` returns.
         into: "local" (LocallyConnected2d; SparseLinear for a geometry that it lacks) or "fc" (Linear).
         image: shape of one example, (channels, *spatial).
         sparse: store the matrices of FC sparse, as SparseLinear: only what the convolution reaches is stored.

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.errors import InputError
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 
 Shape: TypeAlias = tuple[int, ...]
 Kind: TypeAlias = Literal["linear", "norm", "average", "reshape", "elementwise"]

@@ -15,7 +15,7 @@ from lcfs.embedding.operations import LinearMap, Norm, Shape, Transposed, layer_
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.embedding.tracing import as_net, trace
 from lcfs.errors import InputError
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 from theory.operators import project_conv
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from lcfs.embedding.operations import Norm, Shape, axes_of, called, kind_of
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.errors import InputError
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 
 _BATCH = 2
 

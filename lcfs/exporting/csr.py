@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 
 MOST_DENSITY = 1 / 8
 """CSR is used up to this density. Measured by `benchmarks.sparse_inference`: at batch 1 it wins up to about 1/3, at

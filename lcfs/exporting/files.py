@@ -10,10 +10,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from lcfs.checkpoints import write_bytes_atomically
 from lcfs.errors import InputError
 from lcfs.exporting.csr import CsrLinear
 from lcfs.exporting.net import ExportedNet, Kind, LayerSpec, NetSpec
+from lcfs.runs.checkpoints import write_bytes_atomically
 
 FORMAT = "lcfs exported net 1"
 _KEY = "lcfs"

@@ -8,11 +8,11 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lcfs import augment
+from lcfs.augmentation import augment
 from lcfs.compaction.chain import chain
 from lcfs.exporting.csr import CsrLinear, csr_is_faster, csr_of
 from lcfs.exporting.simplifying import simplify
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 
 Kind = Literal["linear", "csr", "conv", "local"]
 

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor, nn
 
-from lcfs.checkpoints import write_bytes_atomically
 from lcfs.errors import InputError
+from lcfs.runs.checkpoints import write_bytes_atomically
 
 _MOST_BYTES = (1 << 31) - (1 << 20)  # protobuf's limit for one file, less room for the graph
 _OTHER = "choose a name that ends in .safetensors"
@@ -77,7 +77,7 @@ def save_onnx(
 class _Prepared(nn.Module):
     """Images as they are, 0…255, to logits.
 
-    It normalizes as `lcfs.augment.normalize` does, whose cache would keep the fake tensors of tracing for later calls.
+    It normalizes as `augment.normalize` does, whose cache would keep the fake tensors of tracing for later calls.
     """
 
     mean: Tensor

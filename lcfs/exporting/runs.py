@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 
 from lcfs import data
-from lcfs.architectures import build_configured, count_weights
-from lcfs.checkpoints import load_into, load_state
 from lcfs.errors import InputError
 from lcfs.exporting.files import save
 from lcfs.exporting.net import ExportedNet, LayerSpec, lower
 from lcfs.exporting.onnx import save_onnx
-from lcfs.folding import fold_batchnorm
+from lcfs.nets.architectures import build_configured, count_weights
+from lcfs.nets.folding import fold_batchnorm
 from lcfs.runs import Run
+from lcfs.runs.checkpoints import load_into, load_state
 
 SUFFIXES = (".safetensors", ".onnx")
 _PROBES = 64

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from lcfs.compaction.chain import Stage, chain, kept_indices, shrink
-from lcfs.folding import fold_batchnorm
+from lcfs.nets.folding import fold_batchnorm
 
 
 @torch.no_grad()
 def simplify(model: nn.Module) -> nn.Module:
     """A copy of an S-, D- or 3-FC net that computes the same in evaluation, up to rounding, with fewer units.
 
-    1. BatchNorm is folded into the layer before it (`lcfs.folding`).
+    1. BatchNorm is folded into the layer before it (`lcfs.nets.folding`).
     2. Front to back: a unit without incoming weights emits the constant c = ReLU(bias). A linear layer behind it takes
        W c into its bias; behind a padded convolution or a LOCAL layer the unit is removed only if c = 0.
     3. Back to front: a unit without outgoing weights is removed.

@@ -15,7 +15,7 @@ from lcfs.embedding.operations import Forward, LinearMap, Shape, Transposed
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.embedding.tracing import example_parameter
 from lcfs.errors import InputError
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 from lcfs.testing.filling import fill, image_batch
 from lcfs.testing.rounding import forward_error_bound
 from theory.operators import project_conv

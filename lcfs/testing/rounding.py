@@ -13,7 +13,7 @@ from lcfs.embedding.operations import LinearMap, Norm, Transposed, called
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.embedding.tracing import trace
 from lcfs.errors import InputError
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 
 _EXTRA = 8  # roundings beyond those of the sum: bias, a folded scale, and what an activation computes inside
 

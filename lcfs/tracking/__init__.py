@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lcfs.runs.launch import Launch, launches_below, read_launch
+from lcfs.runs.launch import Status as Status
 from lcfs.tracking import _view
 from lcfs.tracking._client import close_killed, connect
 from lcfs.tracking._live import LaunchMirror as LaunchMirror
@@ -25,8 +27,6 @@ from lcfs.tracking._parents import places, send_launch
 from lcfs.tracking._records import Place, read_states
 from lcfs.tracking._replay import send
 from lcfs.tracking._writing import artifact_folder, is_server
-from lcfs.tracking.launches import Launch, launches_below, read_launch
-from lcfs.tracking.launches import Status as Status
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ import os
 import threading
 from pathlib import Path
 
+from lcfs.runs.launch import Launch, launches_below, read_launch
 from lcfs.tracking._client import close_killed, connect
 from lcfs.tracking._parents import places, send_launch
 from lcfs.tracking._replay import send
-from lcfs.tracking.launches import Launch, launches_below, read_launch
 
 
 class LaunchMirror:

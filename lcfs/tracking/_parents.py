@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lcfs.runs.launch import Launch, launch_of, read_launch
 from lcfs.tracking import _view, _writing
 from lcfs.tracking._client import connect, locked
 from lcfs.tracking._records import Place, State, read_states, write_states
-from lcfs.tracking.launches import Launch, launch_of, read_launch
 
 _STATUS = {"running": "RUNNING", "finished": "FINISHED", "unfinished": "FAILED", "interrupted": "KILLED"}
 
@@ -63,7 +63,7 @@ def places(path: Path, launches: Sequence[tuple[Launch, str | None]]) -> list[Pl
 def _place(path: Path, launch: Launch, parent: str | None) -> Place:
     cell = launch.cells[path.name]
     tags = {"lcfs.kind": "cell", "lcfs.study": launch.study, "lcfs.scale": launch.scale}
-    tags |= {"lcfs.run": path.name, "lcfs.launch": launch.launch_id}
+    tags |= {"lcfs.run": path.name, "lcfs.ranks.torchrun": launch.launch_id}
     if parent is not None:
         tags["mlflow.parentRunId"] = parent
     return Place(launch.experiment, cell.title, cell.params, tags, launch.data)

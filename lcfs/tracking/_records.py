@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lcfs.checkpoints import write_text_atomically
-from lcfs.tracking.launches import DataMark
+from lcfs.runs.checkpoints import write_text_atomically
+from lcfs.runs.launch import DataMark
 
 # MLflow's page of two runs (3.17) shows the first seven names in alphabetical order, and does not scroll them with the
 # values: of a study's lengths and bounds go there the shortest code's and the paper's, so that `final/test_accuracy` is

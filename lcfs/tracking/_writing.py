@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lcfs.runs.launch import DataMark
 from lcfs.tracking._client import database_file
-from lcfs.tracking.launches import DataMark
 
 Point = tuple[str, float, int, int]
 """Name, value, unix time in ms, epoch."""

@@ -9,8 +9,8 @@ import pytest
 
 import paper_figures
 from lcfs import cli
-from lcfs.cli import _COMMANDS
-from paper_figures import style
+from lcfs.cli.dispatch import _COMMANDS
+from paper_figures.tools import style
 
 MODULES = [
     importlib.import_module(f"paper_figures.{each.name}") for each in pkgutil.iter_modules(paper_figures.__path__)

@@ -17,16 +17,16 @@ from paper_figures import (
     figure5,
     figure6,
     pixel_permutation,
-    selecting,
     sparsity_against_bounds,
     table1,
     table2,
 )
-from paper_figures.accuracy_curves import Curve, Point
-from studies import kernel_sizes, lambda_and_beta, scaling, sharing_and_locality, training_fully_connected
-from studies.records import Record, write
-from studies.runner import cell_name
-from studies.scales import SCALES, SGD
+from paper_figures.tools import selecting
+from paper_figures.tools.accuracy_curves import Curve, Point
+from studies.engine.records import Record, write
+from studies.engine.runner import cell_name
+from studies.engine.scales import SCALES, SGD
+from studies.grids import kernel_sizes, lambda_and_beta, scaling, sharing_and_locality, training_fully_connected
 
 LAPTOP = SCALES["laptop"]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from lcfs.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected2d
 from theory.operators import PADDING_MODES, Convolution, project_conv
 from theory.operators.projections import solve_gram
 

@@ -1,0 +1,1 @@
+"""What a trained net looks like: counts, its first layer, the locality of its masks, pictures."""

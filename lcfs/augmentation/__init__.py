@@ -1,0 +1,1 @@
+"""What happens to a training example before the net sees it."""

@@ -1,0 +1,76 @@
+"""lcfs sync and lcfs ui: runs in MLflow."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from lcfs.cli.arguments import parse
+from lcfs.errors import InputError
+
+_Positional = tyro.conf.Positional
+
+
+def sync(arguments: list[str]) -> int:
+    """Replay run directories into MLflow; what is there already is not sent again."""
+
+    def options(runs: _Positional[Path] = Path("runs")) -> Path:
+        """Replay run directories into MLflow (MLFLOW_TRACKING_URI, or sqlite in the folder).
+
+        Args:
+            runs: Folder of run directories.
+        """
+        return runs
+
+    runs = parse(options, arguments, "lcfs sync")
+    tracking = _tracking(runs)
+    failed = 0
+    for result in tracking.sync(runs, tracking.default_uri(runs)):
+        print(result)
+        failed += bool(getattr(result, "error", None))
+    return int(failed > 0)
+
+
+def ui(arguments: list[str]) -> int:
+    """Open the comparison of runs in MLflow."""
+
+    def options(runs: _Positional[Path] = Path("runs"), study: str | None = None, port: int = 5000) -> tuple:
+        """Serve MLflow's pages on this machine and print where they open on the runs of each study.
+
+        Args:
+            runs: Folder of run directories.
+            study: Print the address of this study alone.
+            port: Port on 127.0.0.1.
+        """
+        return runs, study, port
+
+    runs, study, port = parse(options, arguments, "lcfs ui")
+    tracking = _tracking(runs)
+    uri = tracking.default_uri(runs)
+    tracking.prepare(uri)  # runs of killed processes are shown as killed
+    address = tracking.server(uri) or f"http://127.0.0.1:{port}"
+    urls = tracking.study_urls(uri, address)
+    if study is not None:
+        urls = {name: url for name, url in urls.items() if study in (name, name.rsplit(" (", 1)[0])}
+        if not urls:
+            raise InputError(f"MLflow has no study {study!r}; lcfs study {study} runs it, lcfs sync {runs} sends it")
+    for name, url in urls.items():
+        print(f"{name}: {url}", flush=True)
+    if tracking.server(uri):
+        print(address)
+        return 0
+    if not urls:
+        print(address, flush=True)
+    command = tracking.ui_command(uri, port, runs)
+    os.execvp(command[0], command)
+
+
+def _tracking(runs: Path) -> Any:
+    from lcfs import tracking
+
+    if not runs.is_dir():
+        raise InputError(f"{runs} is not a folder of runs; name the one that lcfs train wrote to")
+    if not tracking.available():
+        raise InputError("MLflow is not installed here; install it with: pip install 'lcfs[mlflow]'")
+    return tracking

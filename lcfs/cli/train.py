@@ -1,0 +1,115 @@
+"""lcfs train."""
+
+import contextlib
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import tyro
+
+from lcfs import config
+from lcfs.cli.arguments import nearest, parse
+from lcfs.errors import InputError
+from lcfs.ranks import torchrun
+
+
+def train(arguments: list[str]) -> int:
+    """Train a net: lcfs train PRESET [--field value ...], or lcfs train --resume RUN."""
+    presets = config.presets(_data(arguments))
+    if arguments[:1] == ["--resume"]:
+        if len(arguments) != 2:
+            raise InputError(
+                "lcfs train --resume takes one run directory and nothing else: its config.json says the rest"
+            )
+        return _run_training(None, Path(arguments[1]))
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: lcfs train PRESET [--field value ...] | lcfs train --resume RUN")
+        print("       torchrun --nproc-per-node N --no-python -- lcfs train …      one net on N devices")
+        print("\npresets:")
+        print("\n".join(f"  {name}" for name in presets))
+        print("\nlcfs train PRESET --help lists the fields and their values in that preset.")
+        return 0
+    name = arguments[0]
+    if name not in presets:
+        raise InputError(f"there is no preset {name!r}{nearest(name, presets)}; lcfs train --help lists them")
+
+    def options(
+        run: Path | None = None,
+        track: bool = True,
+        config: Annotated[config.TrainConfig, tyro.conf.arg(name="")] = presets[name],
+    ) -> tuple[Path | None, bool, config.TrainConfig]:
+        """Train a net.
+
+        Args:
+            run: The run directory; by default runs/PRESET-DATA-aα-sSEED-TIME.
+            track: Mirror the run into MLflow.
+            config: The run.
+        """
+        return run, track, config
+
+    run, track, chosen = parse(options, arguments[1:], f"lcfs train {name}")
+    label = f"{name}-{chosen.data}-a{chosen.base_channels}-s{chosen.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return _run_training(chosen, run or Path("runs") / label, track)
+
+
+def _data(arguments: list[str]) -> config.Data:
+    """The data set that is asked for: a preset's other values depend on it. A bad name is left to the parser."""
+    given = re.findall(r"--data[= ](\S+)", " ".join(arguments))
+    return next((name for name in get_args(config.Data) if given[-1:] == [name]), "digits")
+
+
+def _run_training(chosen: config.TrainConfig | None, path: Path, track: bool = True) -> int:
+    from lcfs.ranks.ranks import processes
+
+    with processes() as ranks:
+        return _run_together(chosen, path, track, ranks)
+
+
+def _run_together(chosen: config.TrainConfig | None, path: Path, track: bool, ranks: Any) -> int:
+    from lcfs import tracking
+    from lcfs.cli import reports
+    from lcfs.cli.progress import ProgressLine
+    from lcfs.runs import Run
+    from lcfs.training.loop import Diverged, train
+
+    resume = chosen is None
+    if resume:
+        with ranks.together():
+            run = Run.open(path)
+        if (run.summary() or {}).get("status") == "finished":
+            print(f"{path} is finished already")
+            return 0
+        chosen = run.config()
+    mirror = None
+
+    def after_epoch(progress: Any) -> None:
+        nonlocal mirror
+        if mirror is None and track and tracking.available():
+            uri = tracking.default_uri(path.parent)
+            with contextlib.suppress(Exception):  # tracking is never fatal to training; lcfs sync replays
+                tracking.prepare(uri)
+            mirror = tracking.Mirror(path, uri, experiment=f"train-{chosen.data}")
+        if mirror:
+            mirror.update()
+        line.show(progress)
+
+    with ProgressLine() as line:
+        try:
+            result = train(chosen, path, resume=resume, on_epoch=after_epoch)
+        except Diverged as error:
+            line.close()
+            torchrun.let_first_speak()
+            print(f"lcfs: {error}", file=sys.stderr)
+            if mirror:
+                mirror.close()
+            return 1
+    reports.print_result(path, chosen, result)
+    if mirror:
+        mirror.close()
+        if mirror.failed:
+            print(f"MLflow did not take the run ({mirror.failed}); lcfs sync {path.parent} sends it later")
+        else:
+            print(f"compare runs in MLflow: lcfs ui {path.parent}")
+    return 0

@@ -1,0 +1,121 @@
+"""The architecture word: which predictor a description's arrays belong to, everything of it that is not an array.
+
+The code is fixed by this file, before any data: a certificate's bits begin with the word of a `Predictor`, and the
+decoder builds the net from the word and the arrays that follow. Normalization constants come from the data, so they are
+in the word and paid for; so is the seed of a pixel permutation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lcfs import data
+from lcfs.errors import InputError
+from lcfs.nets.architectures import ARCHITECTURES, build
+from lcfs.nets.folding import fold_batchnorm
+from theory.codes import Bits, EliasDelta, Uniform
+
+_UNIT = 10_000  # normalization constants are written in ten-thousandths
+_LARGEST = 1 << 29  # weights; a forged word must not fill the memory
+_DELTA = EliasDelta()
+
+
+def ten_thousandths(constants: Sequence[float]) -> tuple[int, ...]:
+    """Normalization constants as the integers in which they are written."""
+    return tuple(round(_UNIT * constant) for constant in constants)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A net of `lcfs.build` with BatchNorm folded away, the normalization of its input, and its permutation of pixels.
+
+    `mean` and `std` per channel, of pixels in [0, 1], in ten-thousandths, 0…9999 and 1…10000; `permutation_seed` ≥ 0
+    chooses the fixed permutation of all pixels as `lcfs train --permute-pixels` does, None is none.
+    """
+
+    architecture: str
+    base_channels: int
+    kernel_size: int
+    image: tuple[int, int, int]
+    classes: int
+    mean: tuple[int, ...]
+    std: tuple[int, ...]
+    permutation_seed: int | None = None
+
+    def word(self) -> Bits:
+        """The architecture word: self-delimiting, some 100 bits for three channels."""
+        numbers = [self.base_channels, (self.kernel_size + 1) // 2, *self.image, self.classes]
+        parts = [Uniform(len(ARCHITECTURES)).encode(ARCHITECTURES.index(self.architecture))]
+        parts += [_DELTA.encode(number) for number in numbers]
+        parts += [Uniform(_UNIT).encode(number) for number in self.mean]
+        parts += [Uniform(_UNIT).encode(number - 1) for number in self.std]
+        parts.append(_DELTA.encode(1 if self.permutation_seed is None else self.permutation_seed + 2))
+        return Bits.join(parts)
+
+    @classmethod
+    def parse(cls, bits: Bits) -> tuple["Predictor", Bits]:
+        """(the predictor, the bits behind its word). Raises ValueError for bits that are no word of a net."""
+        index, bits = Uniform(len(ARCHITECTURES)).decode(bits)
+        numbers = []
+        for _ in range(6):
+            number, bits = _DELTA.decode(bits)
+            numbers.append(number)
+        base_channels, half, channels, height, width, classes = numbers
+        if channels > len(bits):
+            raise ValueError(f"the word promises {channels} channels and only {len(bits)} bits follow")
+        constants = []
+        for _ in range(2 * channels):
+            constant, bits = Uniform(_UNIT).decode(bits)
+            constants.append(constant)
+        seed, bits = _DELTA.decode(bits)
+        mean, std = tuple(constants[:channels]), tuple(constant + 1 for constant in constants[channels:])
+        image, permutation_seed = (channels, height, width), None if seed == 1 else seed - 2
+        found = cls(ARCHITECTURES[index], base_channels, 2 * half - 1, image, classes, mean, std, permutation_seed)
+        return found, bits
+
+    def layout(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the arrays in the order in which they are described.
+
+        Raises: ValueError for a net that `lcfs.build` does not build, or of more than 2²⁹ weights.
+        """
+        try:
+            with torch.device("meta"):
+                shapes = {name: tuple(t.shape) for name, t in self._net().state_dict().items()}
+        except (InputError, RuntimeError) as error:
+            raise ValueError(f"the architecture word describes no net: {error}") from error
+        if sum(np.prod(shape, dtype=object) for shape in shapes.values()) > _LARGEST:
+            raise ValueError(f"the architecture word describes a net of more than {_LARGEST:,} weights")
+        return shapes
+
+    def net(self, arrays: dict[str, np.ndarray]) -> nn.Module:
+        """The net with these arrays (shapes of `layout`) in evaluation mode and float64."""
+        with torch.device("meta"):
+            net = self._net()
+        state = {name: torch.from_numpy(np.asarray(array, dtype=np.float64)) for name, array in arrays.items()}
+        net.load_state_dict(state, assign=True)
+        return net.eval()
+
+    def inputs(self, images: Tensor) -> Tensor:
+        """uint8 `[b, c, h, w]` → what the net sees, float64."""
+        shape = (1, -1, 1, 1)
+        mean = torch.tensor(self.mean, dtype=torch.float64, device=images.device).view(shape) / _UNIT
+        std = torch.tensor(self.std, dtype=torch.float64, device=images.device).view(shape) / _UNIT
+        x = (images.double() / 255 - mean) / std
+        if self.permutation_seed is None:
+            return x
+        order = data.pixel_permutation(self.permutation_seed, self.image).to(images.device)
+        return x.flatten(2)[..., order].view_as(x)
+
+    def _net(self) -> nn.Module:
+        return fold_batchnorm(
+            build(
+                self.architecture,
+                base_channels=self.base_channels,
+                image=self.image,
+                classes=self.classes,
+                kernel_size=self.kernel_size,
+            )
+        )

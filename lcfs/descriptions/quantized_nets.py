@@ -1,0 +1,86 @@
+"""The architecture word of a quantized net: everything of it but its integers.
+
+The code is fixed by this file. The word is part of the description, so the choice of an architecture by looking at the
+data is paid for by its bits.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from torch import Tensor
+
+from lcfs.errors import InputError
+from lcfs.nets.quantized import Architecture, LevelTensor, QuantizedNet, from_levels
+from theory.codes import Bits, EliasDelta
+
+_LARGEST = 1 << 20  # weights; a few bits can stand for a long tensor of one level, and each takes microseconds to read
+_DELTA = EliasDelta()
+
+
+@dataclass(frozen=True)
+class QuantizedPredictor:
+    """A net of `lcfs.nets.quantized` without its integers; it sees images as they are, uint8."""
+
+    architecture: Architecture
+    image: tuple[int, int, int]
+    classes: int
+
+    def word(self) -> Bits:
+        """The architecture word in Elias δ: self-delimiting, some 80 bits."""
+        a = self.architecture
+        numbers = [*self.image, self.classes, a.channels, (a.kernel_size + 1) // 2, 1 + a.symmetric]
+        numbers += [a.levels, a.head_levels, len(a.stages)]
+        numbers += chain.from_iterable((1 + len(stage), *(1 + block for block in stage)) for stage in a.stages)
+        return Bits.join(_DELTA.encode(number) for number in numbers)
+
+    @classmethod
+    def parse(cls, bits: Bits) -> tuple["QuantizedPredictor", Bits]:
+        """(the predictor, the bits behind its word). Raises ValueError for bits that are no word of a net."""
+        numbers, bits = _numbers(bits, 10)
+        channels, height, width, classes, wide, half, symmetric, levels, head_levels, depth = numbers
+        if symmetric > 2:
+            raise ValueError("the architecture word is neither of a symmetric nor of another net")
+        stages = []
+        for _ in range(_promised(depth, bits)):
+            (size,), bits = _numbers(bits, 1)
+            blocks, bits = _numbers(bits, _promised(size - 1, bits))
+            stages.append(tuple(block - 1 for block in blocks))
+        image = (channels, height, width)
+        try:
+            found = Architecture(wide, tuple(stages), 2 * half - 1, symmetric == 2, levels, head_levels)
+            found.check_image(image)
+        except InputError as error:
+            raise ValueError(f"the architecture word describes no net: {error}") from error
+        return cls(found, image, classes), bits
+
+    def layout(self) -> dict[str, LevelTensor]:
+        """The integer tensors in the order in which they are described. Raises ValueError for more than 2²⁰ weights."""
+        found = self.architecture.tensors(self.image[0], self.classes)
+        if sum(math.prod(tensor.shape) for tensor in found.values()) > _LARGEST:
+            raise ValueError(f"the architecture word describes a net of more than {_LARGEST:,} weights")
+        return found
+
+    def net(self, arrays: dict[str, np.ndarray]) -> QuantizedNet:
+        """The net with these levels (shapes of `layout`) in evaluation mode and float64."""
+        return from_levels(self.architecture, arrays, image_channels=self.image[0], classes=self.classes).double()
+
+    def inputs(self, images: Tensor) -> Tensor:
+        """uint8 `[b, c, h, w]`: the front end is part of the net."""
+        return images
+
+
+def _numbers(bits: Bits, count: int) -> tuple[list[int], Bits]:
+    found = []
+    for _ in range(count):
+        number, bits = _DELTA.decode(bits)
+        found.append(number)
+    return found, bits
+
+
+def _promised(count: int, bits: Bits) -> int:
+    """count, of which each takes at least a bit."""
+    if count > len(bits):
+        raise ValueError(f"the architecture word promises {count} numbers and only {len(bits)} bits follow")
+    return count

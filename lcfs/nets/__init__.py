@@ -1,0 +1,1 @@
+"""The nets of the paper and what is done to a net as a whole."""

@@ -1,0 +1,207 @@
+"""The paper's eight networks, built from one table of layers.
+
+CONV ⊂ LOCAL ⊂ FC: the three nets of a family (S or D) have the same units and differ in the connections between them.
+Every layer but the last is linear (no bias) → BatchNorm → ReLU. Children are named after the layer of the
+*convolutional* net that they stand for, so `conv1` of S-FC is the fully-connected layer that replaces S-CONV's
+convolution; these are the "layers that correspond to convolutional layers", to which the paper gives a λ of their own.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from lcfs.config import TrainConfig
+from lcfs.errors import InputError
+from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.resnet import ResNet18
+
+Kind = Literal["conv", "local", "fc"]
+
+
+@dataclass(frozen=True)
+class ConvolutionRow:
+    """A row of Table 3 or 4: a k×k convolution with "same" padding and its channels in units of α."""
+
+    kernel: int
+    channels: int  # in units of α
+    stride: int
+
+
+@dataclass(frozen=True)
+class _Family:
+    convolutions: tuple[ConvolutionRow, ...]
+    hidden: int  # width of the fully-connected hidden layer, in units of α
+
+
+_FAMILIES = {  # paper, Tables 3 and 4
+    "s": _Family((ConvolutionRow(9, 1, 2),), hidden=24),
+    "d": _Family(
+        tuple(ConvolutionRow(3, c, s) for c, s in ((1, 1), (2, 2), (2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2))),
+        hidden=64,
+    ),
+}
+
+ARCHITECTURES = ("s-conv", "s-local", "s-fc", "d-conv", "d-local", "d-fc", "3-fc", "resnet18")
+
+
+def build(
+    name: str,
+    *,
+    base_channels: int,
+    image: tuple[int, int, int] = (3, 32, 32),
+    classes: int = 10,
+    dropout: float = 0.0,
+    kernel_size: int = 3,
+) -> nn.Module:
+    """One of the paper's networks, `[batch, *image]` → logits `[batch, classes]`.
+
+    Args:
+        name: one of `ARCHITECTURES`.
+        base_channels: α of the paper; the hidden width for 3-fc; the channels of the first stage for resnet18.
+        image: (channels, height, width); sides need not be equal.
+        classes: number of logits, ≥ 2.
+        dropout: probability in [0, 1) applied to the inputs of the last two fully-connected layers; not for resnet18.
+        kernel_size: odd side of every k×k kernel of resnet18 (Figure 5); not for the others.
+
+    Raises:
+        InputError: an unknown name, a value out of range, or an image too small for the net.
+    Source: paper, Figure 1 and Tables 3–4; padding is "same" (the printed counts force it).
+
+    >>> count_weights(build("s-conv", base_channels=2, image=(1, 8, 8)))
+    2178
+    """
+    _check(name, base_channels, image, classes, dropout, kernel_size)
+    if name == "resnet18":
+        return ResNet18(image[0], classes, width=base_channels, kernel_size=kernel_size)
+    if name == "3-fc":
+        features, size = OrderedDict[str, nn.Module](flatten=nn.Flatten()), image[0] * image[1] * image[2]
+        _add_hidden(features, "fc1", size, base_channels, dropout=0.0)
+        _add_hidden(features, "fc2", base_channels, base_channels, dropout)
+        return _finish(features, "fc3", base_channels, classes, dropout)
+    letter, kind = name.split("-")
+    family = _FAMILIES[letter]
+    features, size = _feature_layers(family, kind, base_channels, image)
+    _add_hidden(features, "fc1", size, family.hidden * base_channels, dropout)
+    return _finish(features, "fc2", family.hidden * base_channels, classes, dropout)
+
+
+def build_configured(config: TrainConfig, image: tuple[int, int, int], classes: int) -> nn.Module:
+    """The net of a run, for images (channels, height, width). Raises InputError as `build`."""
+    return build(
+        config.architecture,
+        base_channels=config.base_channels,
+        image=image,
+        classes=classes,
+        dropout=config.dropout,
+        kernel_size=config.kernel_size,
+    )
+
+
+def convolutions(name: str) -> tuple[ConvolutionRow, ...]:
+    """The convolutions of the S or D family that `conv1`, `conv2`, … of a net of that family are or replace."""
+    return _FAMILIES[name[0]].convolutions
+
+
+def weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The weight arrays that the paper counts and regularizes: every parameter but biases and BatchNorm's."""
+    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.ndim >= 2)
+
+
+def count_weights(model: nn.Module) -> int:
+    """Number of weights without biases and BatchNorm, as in Tables 1, 3 and 4."""
+    return sum(parameter.numel() for _, parameter in weights(model))
+
+
+def replaces_convolution(parameter_name: str) -> bool:
+    """Whether a weight belongs to a convolution or to the layer that replaces one (the paper's first λ)."""
+    return "conv" in parameter_name
+
+
+def _feature_layers(
+    family: _Family, kind: str, base_channels: int, image: tuple[int, int, int]
+) -> tuple[OrderedDict[str, nn.Module], int]:
+    """The layers that are or replace convolutions, and the number of units that they end in."""
+    layers = OrderedDict[str, nn.Module]()
+    channels, height, width = image
+    if kind == "fc":
+        layers["flatten"] = nn.Flatten()
+    for i, layer in enumerate(family.convolutions, start=1):
+        inputs, outputs = channels, layer.channels * base_channels
+        sides = (height, width)
+        height, width = -(-height // layer.stride), -(-width // layer.stride)
+        units = outputs * height * width
+        padding = layer.kernel // 2
+        if kind == "conv":
+            layers[f"conv{i}"] = nn.Conv2d(inputs, outputs, layer.kernel, layer.stride, padding, bias=False)
+            layers[f"norm{i}"] = nn.BatchNorm2d(outputs)
+        elif kind == "local":
+            if i > 1:
+                layers[f"unflatten{i}"] = nn.Unflatten(1, (inputs, *sides))
+            layers[f"conv{i}"] = LocallyConnected2d(
+                inputs, outputs, sides, layer.kernel, stride=layer.stride, padding=padding, bias=False
+            )
+            layers[f"flatten{i}"] = nn.Flatten()
+            layers[f"norm{i}"] = nn.BatchNorm1d(units)  # unshared, like the weights: one scale and shift per unit
+        else:
+            layers[f"conv{i}"] = nn.Linear(inputs * sides[0] * sides[1], units, bias=False)
+            layers[f"norm{i}"] = nn.BatchNorm1d(units)
+        layers[f"relu{i}"] = nn.ReLU()
+        channels = outputs
+    if kind == "conv":
+        layers["flatten"] = nn.Flatten()
+    return layers, channels * height * width
+
+
+def _add_hidden(layers: OrderedDict[str, nn.Module], name: str, inputs: int, outputs: int, dropout: float) -> None:
+    if dropout:
+        layers[f"dropout_{name}"] = nn.Dropout(dropout)
+    layers[name] = nn.Linear(inputs, outputs, bias=False)
+    layers[f"norm_{name}"] = nn.BatchNorm1d(outputs)
+    layers[f"relu_{name}"] = nn.ReLU()
+
+
+def _finish(layers: OrderedDict[str, nn.Module], name: str, inputs: int, classes: int, dropout: float) -> nn.Sequential:
+    if dropout:
+        layers[f"dropout_{name}"] = nn.Dropout(dropout)
+    layers[name] = nn.Linear(inputs, classes)
+    return nn.Sequential(layers)
+
+
+def _check(
+    name: str, base_channels: int, image: tuple[int, int, int], classes: int, dropout: float, kernel_size: int
+) -> None:
+    if name not in ARCHITECTURES:
+        raise InputError(f"architecture must be one of {', '.join(ARCHITECTURES)}, got {name!r}")
+    if base_channels < 1:
+        raise InputError(f"base_channels must be at least 1, got {base_channels}")
+    if classes < 2:
+        raise InputError(f"classes must be at least 2, got {classes}")
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout must lie in [0, 1), got {dropout}")
+    if dropout and name == "resnet18":
+        raise InputError(
+            "dropout applies to the last two fully-connected layers and resnet18 has only one; set it to 0"
+        )
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise InputError(f"kernel_size must be odd and positive to keep 'same' padding symmetric, got {kernel_size}")
+    if kernel_size != 3 and name != "resnet18":
+        raise InputError(f"kernel_size belongs to resnet18; the kernels of {name} are fixed by the paper")
+    side = _smallest_side(name)
+    if min(image) < 1 or min(image[1:]) < side:
+        raise InputError(f"an image of {image} is too small for {name}: its sides must be at least {side} pixels")
+
+
+def _smallest_side(name: str) -> int:
+    """Below it, taps of the first kernel never meet the image, or a map is one pixel before the last stride."""
+    if name == "3-fc":
+        return 1
+    if name == "resnet18":
+        return 4
+    family = _FAMILIES[name[0]]
+    total_stride = 1
+    for layer in family.convolutions:
+        total_stride *= layer.stride
+    return max(family.convolutions[0].kernel // 2 + 1, total_stride // 2)

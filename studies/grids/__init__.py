@@ -1,0 +1,1 @@
+"""Studies that train a grid of nets; each module states its claim and holds one `STUDY`."""

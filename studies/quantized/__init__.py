@@ -1,0 +1,1 @@
+"""A net of few integers, trained for the shortest description, and its certificate."""
