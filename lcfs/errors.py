@@ -6,3 +6,12 @@ class InputError(ValueError):
 
     The command line prints its message as one sentence and exits with code 2; nothing is left half-written.
     """
+
+
+def brief(error: BaseException) -> str:
+    """The first line of an error's message without its full stop, at most 200 characters; its type if it has none.
+
+    >>> brief(OSError("No space left on device.\\nTraceback …"))
+    'No space left on device'
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]

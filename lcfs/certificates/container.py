@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lcfs.errors import InputError
-from lcfs.runs.checkpoints import write_bytes_atomically
+from lcfs.runs.atomic import write_bytes_atomically
 
 MAGIC = b"lcfscert"
 _LENGTH = 8  # bytes of the header's length, little-endian

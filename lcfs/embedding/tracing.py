@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from lcfs.embedding.operations import Norm, Shape, axes_of, called, kind_of
 from lcfs.embedding.sparse import SparseLinear
-from lcfs.errors import InputError
+from lcfs.errors import InputError, brief
 from lcfs.nets.layers import LocallyConnected2d
 
 _BATCH = 2
@@ -70,7 +70,7 @@ def _traced(model: nn.Module) -> fx.GraphModule:
             graph = _Tracer().trace(model)
     except Exception as error:  # the net's own code runs on symbols here and may fail in any way
         raise InputError(
-            f"{type(model).__name__} cannot be traced by torch.fx ({_line(error)}); write its forward without branches "
+            f"{type(model).__name__} cannot be traced by torch.fx ({brief(error)}); write its forward without branches "
             "and loops over tensors or their sizes"
         ) from error
     inputs = [node.name for node in graph.nodes if node.op == "placeholder"]
@@ -132,12 +132,8 @@ class _Shapes(fx.Interpreter):
         try:
             value = super().run_node(n)
         except Exception as error:  # torch raises several kinds for a shape that does not fit
-            raise InputError(f"{n.target} does not take what reaches it ({_line(error)}); check `image`") from error
+            raise InputError(f"{n.target} does not take what reaches it ({brief(error)}); check `image`") from error
         activation = isinstance(value, Tensor) and value.ndim > 1 and value.dtype == self._dtype
         if activation and n.op != "get_attr" and value.shape[0] == _BATCH:
             n.meta["shape"] = tuple(value.shape[1:])
         return value
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -13,7 +13,7 @@ from safetensors.torch import save as to_bytes
 from lcfs.errors import InputError
 from lcfs.exporting.csr import CsrLinear
 from lcfs.exporting.net import ExportedNet, Kind, LayerSpec, NetSpec
-from lcfs.runs.checkpoints import write_bytes_atomically
+from lcfs.runs.atomic import write_bytes_atomically
 
 FORMAT = "lcfs exported net 1"
 _KEY = "lcfs"

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor, nn
 
 from lcfs.errors import InputError
-from lcfs.runs.checkpoints import write_bytes_atomically
+from lcfs.runs.atomic import write_bytes_atomically
 
 _MOST_BYTES = (1 << 31) - (1 << 20)  # protobuf's limit for one file, less room for the graph
 _OTHER = "choose a name that ends in .safetensors"

@@ -1,42 +1,22 @@
-"""Writing checkpoints so that nothing is lost, and reading ours and other people's so that nothing is run."""
+"""Reading of checkpoints, ours and other people's, so that nothing is run."""
 
 import contextlib
-import os
 import pickle
 import pickletools
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lcfs.errors import InputError
+from lcfs.errors import InputError, brief
 
 _KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "params", "ema", "module")
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 _REMEDY = "save only the tensors, with torch.save(model.state_dict(), PATH), and name that file"
-
-
-def save_atomically(state: Any, path: Path) -> None:
-    """`torch.save` to a temporary file in the same folder, then rename; on failure the old file is untouched.
-
-    Raises: InputError if it cannot be written (full disk, no permission).
-    """
-    _replace(path, lambda handle: torch.save(state, handle))
-
-
-def write_text_atomically(text: str, path: Path) -> None:
-    """The same for a text file in UTF-8."""
-    write_bytes_atomically(text.encode(), path)
-
-
-def write_bytes_atomically(content: bytes, path: Path) -> None:
-    """The same for bytes."""
-    _replace(path, lambda handle: handle.write(content))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -60,7 +40,7 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
         try:
             found: Any = load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
-            raise InputError(f"{path} is damaged or incomplete ({_line(error)}); fetch or write it again") from error
+            raise InputError(f"{path} is damaged or incomplete ({brief(error)}); fetch or write it again") from error
     else:
         found = _load_torch(path)
     state = _state_in(found)
@@ -86,25 +66,6 @@ def load_into(net: nn.Module, state: dict[str, Tensor], *, origin: str, wanted: 
     for name, tensor in net.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise InputError(f"{name} in {origin} holds infinite or NaN values, of which no net can be made; retrain")
-
-
-def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as handle:
-            write(handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise InputError(f"{path} cannot be written ({_line(error)}); make room or choose another folder") from error
 
 
 def _refuse_other_files(path: Path) -> None:
@@ -144,7 +105,7 @@ def _load_torch(path: Path) -> Any:
         # torch's own message is left out: it advises to switch the safe reader off
         raise InputError(f"{path} is damaged or no checkpoint (its pickle is invalid); fetch it again") from error
     except Exception as error:  # a mutilated file can fail anywhere inside the reader
-        raise InputError(f"{path} is damaged or no checkpoint ({_line(error)}); fetch or write it again") from error
+        raise InputError(f"{path} is damaged or no checkpoint ({brief(error)}); fetch or write it again") from error
 
 
 def _globals(path: Path, zipped: bool) -> list[str]:
@@ -182,7 +143,3 @@ def _without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
         if all(name.startswith(prefix) and name != prefix for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lcfs.runs.checkpoints import write_text_atomically
+from lcfs.runs.atomic import write_text_atomically
 
 Status = Literal["running", "finished", "unfinished", "interrupted"]
 

@@ -21,7 +21,8 @@ from typing import Any
 
 from lcfs.config import TrainConfig, from_dict, to_dict
 from lcfs.errors import InputError
-from lcfs.runs.checkpoints import load_checkpoint, save_atomically, write_text_atomically
+from lcfs.runs.atomic import save_atomically, write_text_atomically
+from lcfs.runs.checkpoints import load_checkpoint
 
 _KEPT = 2
 _NAME = re.compile(r"epoch-(\d+)\.pt")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lcfs.runs.checkpoints import write_text_atomically
+from lcfs.runs.atomic import write_text_atomically
 from lcfs.runs.launch import DataMark
 
 # MLflow's page of two runs (3.17) shows the first seven names in alphabetical order, and does not scroll them with the

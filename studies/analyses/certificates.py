@@ -19,7 +19,7 @@ from lcfs import certificates, data
 from lcfs.certificates import Certificate, Coarsening
 from lcfs.certificates.certifying import AS_TRAINED
 from lcfs.runs import Run
-from lcfs.runs.checkpoints import write_text_atomically
+from lcfs.runs.atomic import write_text_atomically
 from lcfs.runs.quantized_run import QuantizedRun
 from theory import bounds
 

@@ -43,7 +43,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lcfs import BetaLasso
-from lcfs.runs.checkpoints import write_text_atomically
+from lcfs.runs.atomic import write_text_atomically
 from studies.analyses.shares import Share
 from theory.lcn import Architecture, CriticalPoint, composed_size, critical_points
 from theory.lcn.composition import layer_steps

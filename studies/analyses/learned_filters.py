@@ -20,7 +20,8 @@ from lcfs import data
 from lcfs.analysis.first_layer import LEAST_NONZEROS, FirstLayer, first_layer
 from lcfs.errors import InputError
 from lcfs.runs import Run
-from lcfs.runs.checkpoints import load_state, write_text_atomically
+from lcfs.runs.atomic import write_text_atomically
+from lcfs.runs.checkpoints import load_state
 
 SHOWN = 24
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lcfs.runs.checkpoints import write_text_atomically
+from lcfs.runs.atomic import write_text_atomically
 from studies.engine.records import Estimate, estimate
 from theory.nearest_convolution import nearest_convolution
 from theory.operators import Convolution

@@ -11,7 +11,7 @@ from typing import Any
 import studies
 from lcfs.config import to_dict
 from lcfs.runs import Run
-from lcfs.runs.checkpoints import write_text_atomically
+from lcfs.runs.atomic import write_text_atomically
 
 _PRIVATE = ("host", "pid")
 

@@ -45,7 +45,7 @@ from lcfs.errors import InputError
 from lcfs.nets.fixed_features import front_end
 from lcfs.nets.quantized import Architecture, QuantizedNet
 from lcfs.runs import Run
-from lcfs.runs.checkpoints import write_text_atomically
+from lcfs.runs.atomic import write_text_atomically
 from studies.quantized.search import search_round, unrejected
 from studies.quantized.training import Schedule, train_epoch
 from theory.bounds import occam_binomial, test_set_bound
