@@ -1,26 +1,38 @@
-"""Arguments through tyro, with its boxed messages turned into one sentence."""
+"""Options through tyro into frozen dataclasses, with its boxed messages turned into one sentence."""
 
 import contextlib
 import difflib
 import io
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeVar
 
 import tyro
 
 from lcfs.errors import InputError
 
+Options = TypeVar("Options")
 
-def parse(function: Any, arguments: list[str], program: str) -> Any:
-    """The values that tyro reads for a function's arguments, as the function returns them.
 
-    Raises: InputError with one sentence instead of tyro's boxed message.
+def parse(options: type[Options], arguments: list[str], program: str, *, default: Options | None = None) -> Options:
+    """Options as a frozen dataclass, read from the words of a command line.
+
+    Args:
+        options: the dataclass; its docstring describes the command, those of its fields the options.
+        arguments: the words behind the command's name.
+        program: the command, as the usage line and the errors name it.
+        default: values to start from, where the fields have none of their own.
+
+    Raises:
+        InputError: an unknown option or a value of another type, in one sentence.
+        SystemExit: after --help.
     """
     caught = io.StringIO()
     try:
         with contextlib.redirect_stderr(caught):
-            return tyro.cli(function, args=arguments, prog=program)
+            if default is None:
+                return tyro.cli(options, args=arguments, prog=program)
+            return tyro.cli(options, args=arguments, prog=program, default=default)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise

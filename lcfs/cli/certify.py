@@ -1,5 +1,6 @@
 """lcfs certify and lcfs verify: from a run to a certificate, and its independent check."""
 
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Annotated
@@ -9,41 +10,48 @@ import tyro
 from lcfs.cli.arguments import parse
 from lcfs.errors import InputError
 
-_Positional = tyro.conf.Positional
+
+@dataclass(frozen=True)
+class CertifyOptions:
+    """Encode a net, decode it, count the decoded net's errors on the training set, and bound its error."""
+
+    run: tyro.conf.Positional[Path]
+    """A run directory of lcfs train."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """The certificate to write."""
+    checkpoint: Path | None = None
+    """A state dict of the same net to take instead of the run's newest checkpoint."""
+    data_dir: Path | None = None
+    """Folder of the data set; by default as for lcfs train."""
+    delta: float = 0.05
+    """Probability with which the bounds may fail."""
+    densities: tuple[float, ...] = (1.0,)
+    """Parts of the non-zero weights to try to keep; the best bound wins."""
+    value_bits: tuple[int, ...] = ()
+    """Numbers of bits to try for quantization, each array sharing 2^bits values; none: keep all."""
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """Rebuild the net from a certificate's bits, recount its errors, and recompute length and bounds."""
+
+    file: tyro.conf.Positional[Path]
+    """A certificate, whoever made it; no code from it is run."""
+    data_dir: Path | None = None
+    """Folder of the data set; by default as for lcfs train."""
 
 
 def certify(arguments: list[str]) -> int:
     """Turn a trained run into a generalization certificate."""
-
-    def options(
-        run: _Positional[Path],
-        output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-        checkpoint: Path | None = None,
-        data_dir: Path | None = None,
-        delta: float = 0.05,
-        densities: tuple[float, ...] = (1.0,),
-        value_bits: tuple[int, ...] = (),
-    ) -> tuple:
-        """Encode a net, decode it, count the decoded net's errors on the training set, and bound its error.
-
-        Args:
-            run: A run directory of lcfs train.
-            output: The certificate to write.
-            checkpoint: A state dict of the same net to take instead of the run's newest checkpoint.
-            data_dir: Folder of the data set; by default as for lcfs train.
-            delta: Probability with which the bounds may fail.
-            densities: Parts of the non-zero weights to try to keep; the best bound wins.
-            value_bits: Numbers of bits to try for quantization, each array sharing 2^bits values; none: keep all.
-        """
-        return run, output, checkpoint, data_dir, delta, densities, value_bits
-
-    run, output, checkpoint, data_dir, delta, densities, value_bits = parse(options, arguments, "lcfs certify")
+    options = parse(CertifyOptions, arguments, "lcfs certify")
+    output = options.output
     from lcfs.certificates import Attempt, Coarsening
     from lcfs.certificates import certify as make
     from lcfs.cli.certificate_report import print_certificate
 
     try:
-        candidates = [Coarsening(density, bits) for density, bits in product(densities, value_bits or (None,))]
+        ways = product(options.densities, options.value_bits or (None,))
+        candidates = [Coarsening(density, bits) for density, bits in ways]
     except ValueError as error:
         raise InputError(str(error)) from error
     if not output.parent.is_dir():
@@ -59,10 +67,10 @@ def certify(arguments: list[str]) -> int:
         )
 
     found = make(
-        run,
-        checkpoint=checkpoint,
-        data_dir=data_dir,
-        delta=delta,
+        options.run,
+        checkpoint=options.checkpoint,
+        data_dir=options.data_dir,
+        delta=options.delta,
         candidates=candidates,
         on_attempt=show if len(candidates) > 1 else None,
     )
@@ -82,21 +90,12 @@ def _lacking(samples_needed: float) -> str:
 
 def verify(arguments: list[str]) -> int:
     """Check a certificate independently: exit code 0 if every claim holds, 1 if not."""
-
-    def options(file: _Positional[Path], data_dir: Path | None = None) -> tuple:
-        """Rebuild the net from a certificate's bits, recount its errors, and recompute length and bounds.
-
-        Args:
-            file: A certificate, whoever made it; no code from it is run.
-            data_dir: Folder of the data set; by default as for lcfs train.
-        """
-        return file, data_dir
-
-    file, data_dir = parse(options, arguments, "lcfs verify")
+    options = parse(VerifyOptions, arguments, "lcfs verify")
+    file = options.file
     from lcfs.certificates import verify as check
     from lcfs.cli.certificate_report import print_certificate
 
-    found = check(file, data_dir=data_dir)
+    found = check(file, data_dir=options.data_dir)
     if found.certificate is not None and found.verified:
         print_certificate(file, found.certificate)
     for difference in found.differences:

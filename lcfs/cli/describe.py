@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +11,41 @@ import tyro
 from lcfs.cli.arguments import parse
 from lcfs.errors import InputError
 
-_Positional = tyro.conf.Positional
+
+@dataclass(frozen=True)
+class BoundOptions:
+    """Description lengths and bounds of a checkpoint, without its architecture."""
+
+    file: tyro.conf.Positional[Path]
+    """A state dict (.pt, .pth, .ckpt, .safetensors) or a run directory."""
+    errors: float
+    """Training error in [0, 1], without augmentation, in evaluation mode."""
+    samples: int
+    """Number of training examples."""
+    delta: float = 0.05
+    """Probability with which a bound may fail."""
+    classes: int | None = None
+    """A bound no better than guessing among them is marked vacuous."""
+    json: bool = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True)
+class InspectOptions:
+    """What a checkpoint holds; of a run also what its first layer looks at, with a picture."""
+
+    file: tyro.conf.Positional[Path]
+    """A state dict (.pt, .pth, .ckpt, .safetensors) or a run directory."""
+    json: bool = False
+    """Print one JSON object."""
+    picture: Path | None = None
+    """Where to draw the first layer; by default first_layer.png in the run directory."""
 
 
 def bound(arguments: list[str]) -> int:
     """Description lengths and generalization bounds of any checkpoint."""
-
-    def options(
-        file: _Positional[Path],
-        errors: float,
-        samples: int,
-        delta: float = 0.05,
-        classes: int | None = None,
-        json: bool = False,
-    ) -> tuple:
-        """Description lengths and bounds of a checkpoint, without its architecture.
-
-        Args:
-            file: A state dict (.pt, .pth, .ckpt, .safetensors) or a run directory.
-            errors: Training error in [0, 1], without augmentation, in evaluation mode.
-            samples: Number of training examples.
-            delta: Probability with which a bound may fail.
-            classes: A bound no better than guessing among them is marked vacuous.
-            json: Print one JSON object.
-        """
-        return file, errors, samples, delta, classes, json
-
-    file, errors, samples, delta, classes, as_json = parse(options, arguments, "lcfs bound")
+    options = parse(BoundOptions, arguments, "lcfs bound")
+    errors, samples, delta, classes = options.errors, options.samples, options.delta, options.classes
     if not 0 <= errors <= 1:
         raise InputError(
             f"--errors is the training error as a fraction in [0, 1], got {errors:g}; divide a count by --samples"
@@ -52,9 +61,9 @@ def bound(arguments: list[str]) -> int:
     from lcfs.descriptions.counted import report
     from lcfs.terminal import Percentage
 
-    summary = summarize_state(_state_of(file), on_progress=Percentage("counting distinct values"))
+    summary = summarize_state(_state_of(options.file), on_progress=Percentage("counting distinct values"))
     found = report(summary, train_error=errors, samples=samples, delta=delta, classes=classes)
-    if as_json:
+    if options.json:
         print(json.dumps(dataclasses.asdict(found), indent=1))
     else:
         reports.print_report(found)
@@ -63,25 +72,15 @@ def bound(arguments: list[str]) -> int:
 
 def inspect(arguments: list[str]) -> int:
     """What a checkpoint holds, and what the first layer of a run learned."""
-
-    def options(file: _Positional[Path], json: bool = False, picture: Path | None = None) -> tuple:
-        """What a checkpoint holds; of a run also what its first layer looks at, with a picture.
-
-        Args:
-            file: A state dict (.pt, .pth, .ckpt, .safetensors) or a run directory.
-            json: Print one JSON object.
-            picture: Where to draw the first layer; by default first_layer.png in the run directory.
-        """
-        return file, json, picture
-
-    file, as_json, picture = parse(options, arguments, "lcfs inspect")
+    options = parse(InspectOptions, arguments, "lcfs inspect")
+    file, picture = options.file, options.picture
     from lcfs.analysis.counts import summarize_state
     from lcfs.cli import reports
     from lcfs.terminal import Percentage
 
     state = _state_of(file)
     summary = summarize_state(state, on_progress=Percentage("counting distinct values"))
-    if as_json:
+    if options.json:
         print(json.dumps(dataclasses.asdict(summary), indent=1, default=str))
         return 0
     reports.print_state(file, summary)

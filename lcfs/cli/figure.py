@@ -1,6 +1,7 @@
 """lcfs figure: the figures of the package paper_figures, from records to pictures."""
 
 import pkgutil
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -10,22 +11,21 @@ import tyro
 from lcfs.cli.arguments import nearest, parse
 from lcfs.errors import InputError
 
-_Positional = tyro.conf.Positional
+
+@dataclass(frozen=True)
+class FigureOptions:
+    """Draw one figure as PDF and PNG, with the numbers behind it as CSV."""
+
+    name: tyro.conf.Positional[str]
+    """The number of a figure of the paper, or a name; lcfs figure list lists them."""
+    folder: Path = Path("figures")
+    """Where to write."""
 
 
 def figure(arguments: list[str]) -> int:
     """Draw a figure of the paper or of ours from the run records."""
-
-    def options(name: _Positional[str], folder: Path = Path("figures")) -> tuple[str, Path]:
-        """Draw one figure as PDF and PNG, with the numbers behind it as CSV.
-
-        Args:
-            name: The number of a figure of the paper, or a name; lcfs figure list lists them.
-            folder: Where to write.
-        """
-        return name, folder
-
-    name, folder = parse(options, arguments, "lcfs figure")
+    options = parse(FigureOptions, arguments, "lcfs figure")
+    name, folder = options.name, options.folder
     figures = _figures()
     if name == "list":
         for each, module in figures.items():

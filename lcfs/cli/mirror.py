@@ -1,6 +1,7 @@
 """lcfs sync and lcfs ui: runs in MLflow."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +10,30 @@ import tyro
 from lcfs.cli.arguments import parse
 from lcfs.errors import InputError
 
-_Positional = tyro.conf.Positional
+
+@dataclass(frozen=True)
+class SyncOptions:
+    """Replay run directories into MLflow (MLFLOW_TRACKING_URI, or sqlite in the folder)."""
+
+    runs: tyro.conf.Positional[Path] = Path("runs")
+    """Folder of run directories."""
+
+
+@dataclass(frozen=True)
+class UiOptions:
+    """Serve MLflow's pages on this machine and print where they open on the runs of each study."""
+
+    runs: tyro.conf.Positional[Path] = Path("runs")
+    """Folder of run directories."""
+    study: str | None = None
+    """Print the address of this study alone."""
+    port: int = 5000
+    """Port on 127.0.0.1."""
 
 
 def sync(arguments: list[str]) -> int:
     """Replay run directories into MLflow; what is there already is not sent again."""
-
-    def options(runs: _Positional[Path] = Path("runs")) -> Path:
-        """Replay run directories into MLflow (MLFLOW_TRACKING_URI, or sqlite in the folder).
-
-        Args:
-            runs: Folder of run directories.
-        """
-        return runs
-
-    runs = parse(options, arguments, "lcfs sync")
+    runs = parse(SyncOptions, arguments, "lcfs sync").runs
     tracking = _tracking(runs)
     failed = 0
     for result in tracking.sync(runs, tracking.default_uri(runs)):
@@ -34,18 +44,8 @@ def sync(arguments: list[str]) -> int:
 
 def ui(arguments: list[str]) -> int:
     """Open the comparison of runs in MLflow."""
-
-    def options(runs: _Positional[Path] = Path("runs"), study: str | None = None, port: int = 5000) -> tuple:
-        """Serve MLflow's pages on this machine and print where they open on the runs of each study.
-
-        Args:
-            runs: Folder of run directories.
-            study: Print the address of this study alone.
-            port: Port on 127.0.0.1.
-        """
-        return runs, study, port
-
-    runs, study, port = parse(options, arguments, "lcfs ui")
+    options = parse(UiOptions, arguments, "lcfs ui")
+    runs, study, port = options.runs, options.study, options.port
     tracking = _tracking(runs)
     uri = tracking.default_uri(runs)
     tracking.prepare(uri)  # runs of killed processes are shown as killed

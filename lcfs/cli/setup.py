@@ -3,32 +3,38 @@
 import contextlib
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
 from lcfs.cli.arguments import parse
 
-_Positional = tyro.conf.Positional
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Fetch and verify a data set."""
+
+    name: tyro.conf.Positional[str]
+    """digits, cifar10, cifar100 or svhn."""
+    data_dir: Path | None = None
+    """Where to put it; by default $LCFS_DATA, then the user's cache."""
+    source: Path | None = None
+    """A local folder or archive to take it from instead of the network."""
+
+
+@dataclass(frozen=True)
+class DoctorOptions:
+    """Print versions, devices and folders, for bug reports."""
 
 
 def data(arguments: list[str]) -> int:
     """Fetch a data set (checksummed) or take it from a folder, and verify it."""
-
-    def options(name: _Positional[str], data_dir: Path | None = None, source: Path | None = None) -> tuple:
-        """Fetch and verify a data set.
-
-        Args:
-            name: digits, cifar10, cifar100 or svhn.
-            data_dir: Where to put it; by default $LCFS_DATA, then the user's cache.
-            source: A local folder or archive to take it from instead of the network.
-        """
-        return name, data_dir, source
-
-    name, folder, source = parse(options, arguments, "lcfs data")
+    options = parse(DataOptions, arguments, "lcfs data")
+    name, folder = options.name, options.data_dir
     from lcfs import data as datasets
 
-    print(f"{name}: {datasets.fetch(name, folder=folder, source=source)}")
+    print(f"{name}: {datasets.fetch(name, folder=folder, source=options.source)}")
     for file in datasets.verify(name, folder):
         print(file)
     dataset = datasets.load(name, folder=folder, download=False)
@@ -39,7 +45,7 @@ def data(arguments: list[str]) -> int:
 
 def doctor(arguments: list[str]) -> int:
     """Print versions, devices and folders, for bug reports."""
-    parse(lambda: None, arguments, "lcfs doctor")
+    parse(DoctorOptions, arguments, "lcfs doctor")
     from importlib import metadata
 
     import torch

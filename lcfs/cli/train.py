@@ -4,6 +4,7 @@ import contextlib
 import re
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -13,6 +14,18 @@ from lcfs import config
 from lcfs.cli.arguments import nearest, parse
 from lcfs.errors import InputError
 from lcfs.ranks import torchrun
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Train a net."""
+
+    config: Annotated[config.TrainConfig, tyro.conf.arg(name="")]
+    """The run."""
+    run: Path | None = None
+    """The run directory; by default runs/PRESET-DATA-aα-sSEED-TIME."""
+    track: bool = True
+    """Mirror the run into MLflow."""
 
 
 def train(arguments: list[str]) -> int:
@@ -34,24 +47,10 @@ def train(arguments: list[str]) -> int:
     name = arguments[0]
     if name not in presets:
         raise InputError(f"there is no preset {name!r}{nearest(name, presets)}; lcfs train --help lists them")
-
-    def options(
-        run: Path | None = None,
-        track: bool = True,
-        config: Annotated[config.TrainConfig, tyro.conf.arg(name="")] = presets[name],
-    ) -> tuple[Path | None, bool, config.TrainConfig]:
-        """Train a net.
-
-        Args:
-            run: The run directory; by default runs/PRESET-DATA-aα-sSEED-TIME.
-            track: Mirror the run into MLflow.
-            config: The run.
-        """
-        return run, track, config
-
-    run, track, chosen = parse(options, arguments[1:], f"lcfs train {name}")
+    options = parse(TrainOptions, arguments[1:], f"lcfs train {name}", default=TrainOptions(presets[name]))
+    chosen = options.config
     label = f"{name}-{chosen.data}-a{chosen.base_channels}-s{chosen.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return _run_training(chosen, run or Path("runs") / label, track)
+    return _run_training(chosen, options.run or Path("runs") / label, options.track)
 
 
 def _data(arguments: list[str]) -> config.Data:
