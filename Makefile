@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: venv demo test test-slow lint bench gpu clean
+.PHONY: venv demo test test-slow lint docs bench gpu clean
 
 venv: $(VENV)/.ready
 
@@ -24,6 +24,10 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyrefly check
+
+docs: venv
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
+	@echo "docs: open build/docs/index.html"
 
 bench: venv
 	$(BIN)/python -m benchmarks.size

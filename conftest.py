@@ -1,6 +1,7 @@
-"""README blocks run as tests: Python through sybil; the shell's `lcfs` lines are checked by tests/test_readme.py."""
+"""Python blocks of README and docs run as tests through sybil; tests/test_readme.py checks the shell's lines."""
 
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=["README.md"]).pytest()
+collect_ignore = ["docs/conf.py"]
+pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=["*.md"]).pytest()

@@ -1,0 +1,55 @@
+"""Sphinx's configuration: make docs builds the pages, and a warning is an error."""
+
+import re
+
+import lcfs
+
+project = "lcfs"
+author = "The lcfs developers"
+copyright = author
+release = version = lcfs.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+source_suffix = {".md": "markdown"}
+myst_heading_anchors = 3
+suppress_warnings: list[str] = []
+
+html_theme = "furo"
+html_title = f"lcfs {release}"
+html_show_sphinx = False
+html_copy_source = False
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_class_signature = "separated"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+napoleon_custom_sections = ["Source"]
+maximum_signature_line_length = 88
+python_use_unqualified_type_names = True
+
+_CODE = re.compile(r"(`+)(.+?)\1")
+_SECTION = re.compile(r"^(Raises|Returns|Source): (?=\S)", re.MULTILINE)
+_MARKUP = re.compile(r"([\\*|]|(?<=\w)_(?!\w))")
+
+
+def _as_restructured_text(app, what, name, obj, options, lines: list[str]) -> None:
+    """Docstrings are plain text: their `code` becomes literal, one-line sections fields, other markup is escaped."""
+    joined = "\n".join(lines)
+    pieces, end = [], 0
+    for code in _CODE.finditer(joined):
+        pieces += [_escaped(joined[end : code.start()]), f"``{' '.join(code[2].split())}``"]
+        end = code.end()
+    text = "".join([*pieces, _escaped(joined[end:])])
+    lines[:] = _SECTION.sub(r"\n:\1: ", text).split("\n")
+
+
+def _escaped(text: str) -> str:
+    lines = text.split("\n")
+    return "\n".join(line if line.lstrip().startswith(">>>") else _MARKUP.sub(r"\\\1", line) for line in lines)
+
+
+def setup(app) -> None:
+    """Before napoleon, whose priority is 500, reads the sections."""
+    app.connect("autodoc-process-docstring", _as_restructured_text, priority=400)
