@@ -28,7 +28,8 @@ from lcfs.augmentation import augment
 from lcfs.compaction import compact, dead_units
 from lcfs.config import OptimizerConfig, TrainConfig
 from lcfs.runs import Run
-from lcfs.training.loop import cosine, make_optimizer
+from lcfs.training.epoch import cosine
+from lcfs.training.optimizers import make_optimizer
 
 L1_CONV = (2e-4, 1e-3)
 BLOCKS = (8, 16, 32)

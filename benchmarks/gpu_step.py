@@ -38,7 +38,7 @@ from lcfs.augmentation.augment import Augment
 from lcfs.config import AugmentConfig, OptimizerConfig, TrainConfig
 from lcfs.data import ImageSet, normalization
 from lcfs.nets.architectures import replaces_convolution, weights
-from lcfs.training.loop import make_optimizer
+from lcfs.training.optimizers import make_optimizer
 from lcfs.training.recorded_step import GraphStep, cuda_graph
 from lcfs.training.step import Step
 

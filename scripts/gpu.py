@@ -144,11 +144,11 @@ def step_benchmark(path: Path, trial: bool) -> bool:
 
 def train_one(config: TrainConfig, path: Path, deadline: float, graphs: bool) -> None:
     """Train in this process, with ordinary steps where recorded ones do not work."""
-    from lcfs.training import loop
+    from lcfs.training import epoch, loop
     from lcfs.training.step import Step
 
     if not graphs:
-        loop.GraphStep = Step  # pyrefly: ignore
+        epoch.GraphStep = Step  # pyrefly: ignore
 
     def show(progress: loop.Progress) -> None:
         if progress.epoch % max(progress.epochs // 20, 1) == 0:

@@ -23,6 +23,7 @@ from lcfs.config import TrainConfig, from_dict, to_dict
 from lcfs.errors import InputError
 from lcfs.runs.atomic import save_atomically, write_text_atomically
 from lcfs.runs.checkpoints import load_checkpoint
+from lcfs.runs.handed_in import HandedIn
 
 _KEPT = 2
 _NAME = re.compile(r"epoch-(\d+)\.pt")
@@ -35,7 +36,7 @@ class Run:
     path: Path
 
     @staticmethod
-    def create(path: Path, config: TrainConfig) -> "Run":
+    def create(path: Path, config: TrainConfig, handed_in: HandedIn | None = None) -> "Run":
         """A new run directory; raises InputError if there is something at that place already."""
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -44,7 +45,8 @@ class Run:
         except OSError as error:
             raise InputError(f"{path} cannot be created ({error.strerror}); choose another --run") from error
         write_text_atomically(json.dumps(_environment(), indent=1) + "\n", path / "environment.json")
-        write_text_atomically(json.dumps(to_dict(config), indent=1) + "\n", path / "config.json")
+        fields = (handed_in or HandedIn()).into(to_dict(config))
+        write_text_atomically(json.dumps(fields, indent=1) + "\n", path / "config.json")
         return Run(path)
 
     @staticmethod
@@ -56,9 +58,13 @@ class Run:
             )
         return Run(path)
 
-    def config(self) -> TrainConfig:
-        """The configuration that the run was started with."""
-        return from_dict(_read_json(self.path / "config.json"))
+    def config(self, handed_in: HandedIn | None = None) -> TrainConfig:
+        """The configuration that the run was started with.
+
+        Raises: InputError if it was started with a data set or net of the caller's own that is not handed in again.
+        """
+        fields = _read_json(self.path / "config.json")
+        return from_dict((handed_in or HandedIn()).out_of(fields, self.path))
 
     def summary(self) -> dict[str, Any] | None:
         """What the run ended with, or None if it has not ended."""

@@ -25,6 +25,7 @@ from lcfs.nets.layers import LocallyConnected2d
 from lcfs.runs import Run
 from lcfs.runs.checkpoints import load_checkpoint
 from lcfs.training import loop
+from lcfs.training.epoch import cosine
 
 IMAGE, CLASSES = (1, 8, 8), 4
 NETS = ("s-fc", "s-local", "s-conv", "d-fc", "d-local", "d-conv", "3-fc")
@@ -157,7 +158,7 @@ def test_function_and_gradients_stay(name: str, seed: int) -> None:
 @pytest.mark.parametrize("how", OPTIMIZERS)
 def test_training_stays(name: str, how: str) -> None:
     """Twelve steps; the compacted net is expanded and compacted anew after seven."""
-    rates = [loop.cosine(0.1, step, 12) for step in range(12)]
+    rates = [cosine(0.1, step, 12) for step in range(12)]
     whole, net = net_of(name, seed=3), net_of(name, seed=3)
     for each in (whole, net):
         # Under SGD unread units are kept, and amplify roundings until the two nets differ by more than those.
@@ -290,7 +291,7 @@ def test_what_stays_nonpositive_does(theta: float, velocity: float, lr: float, m
     largest = theta
     for step in range(300):
         velocity = momentum * velocity + decay * theta
-        theta -= loop.cosine(lr, step, 300) * velocity
+        theta -= cosine(lr, step, 300) * velocity
         largest = max(largest, theta)
     assert largest <= 1e-12 or not promised  # the cone's edge is reached up to rounding
     # Negative control: the promise is not empty. Without momentum or with a velocity away from 0 nothing can go wrong.

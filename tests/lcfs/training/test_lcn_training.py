@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lcfs.config import OptimizerConfig, TrainConfig
-from lcfs.training.loop import make_optimizer
+from lcfs.training.optimizers import make_optimizer
 from theory.lcn import measure
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from lcfs.config import AugmentConfig, OptimizerConfig, TrainConfig, from_dict, to_dict
 from lcfs.errors import InputError
 from lcfs.runs import Run
-from lcfs.training import loop
+from lcfs.training import epoch, loop
 from lcfs.training.loop import Diverged, train
 
 CONFIG = TrainConfig(
@@ -170,9 +170,9 @@ def test_a_run_directory_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_cosine() -> None:
-    assert loop.cosine(0.1, 0, 100) == 0.1
-    assert math.isclose(loop.cosine(0.1, 50, 100), 0.05)
-    assert loop.cosine(0.1, 100, 100) == 0
+    assert epoch.cosine(0.1, 0, 100) == 0.1
+    assert math.isclose(epoch.cosine(0.1, 50, 100), 0.05)
+    assert epoch.cosine(0.1, 100, 100) == 0
 
 
 @pytest.mark.parametrize(

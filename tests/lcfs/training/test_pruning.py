@@ -14,6 +14,7 @@ from lcfs.errors import InputError
 from lcfs.runs import Run
 from lcfs.training import loop
 from lcfs.training.loop import train
+from lcfs.training.optimizers import make_optimizer
 from lcfs.training.pruning import Place, Pruning, place, smallest_removed, total_epochs
 
 CONFIG = TrainConfig(
@@ -63,7 +64,7 @@ def test_of_equal_magnitudes_exactly_the_share_goes() -> None:
 def test_what_was_removed_stays_exactly_zero_and_the_rest_is_rewound(optimizer: OptimizerConfig) -> None:
     config = replace(CONFIG, epochs=2, optimizer=optimizer)
     model = nn.Sequential(nn.Linear(9, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
-    algorithm = loop.make_optimizer(model, config)
+    algorithm = make_optimizer(model, config)
     pruning = Pruning(config, model, algorithm)
 
     def epoch() -> None:

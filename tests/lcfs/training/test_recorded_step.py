@@ -12,7 +12,7 @@ from lcfs import data
 from lcfs.augmentation.augment import Augment
 from lcfs.augmentation.policy import Policy
 from lcfs.config import AugmentConfig, OptimizerConfig, TrainConfig
-from lcfs.training.loop import make_optimizer
+from lcfs.training.optimizers import make_optimizer
 from lcfs.training.recorded_step import WARM_UP, GraphStep, cuda_graph
 from lcfs.training.step import Step
 

@@ -13,7 +13,7 @@ from lcfs import data
 from lcfs.augmentation.augment import Augment
 from lcfs.config import AugmentConfig, OptimizerConfig, TrainConfig
 from lcfs.training import step
-from lcfs.training.loop import make_optimizer
+from lcfs.training.optimizers import make_optimizer
 from lcfs.training.step import Step
 
 CONFIG = TrainConfig("s-conv", base_channels=2, precision="bf16", optimizer=OptimizerConfig("sgd", momentum=0.9))

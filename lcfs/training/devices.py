@@ -1,0 +1,40 @@
+"""The device that a process trains on, and whether a batch can be shared out among the processes."""
+
+import torch
+
+from lcfs.config import TrainConfig
+from lcfs.errors import InputError
+from lcfs.ranks import torchrun
+from lcfs.ranks.ranks import Ranks
+
+
+def choose_device(config: TrainConfig, ranks: Ranks) -> torch.device:
+    """The CPU or this process' own GPU, as `config.device` asks.
+
+    Raises:
+        InputError: no GPU where one was asked for, or fewer GPUs than processes.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "--device cuda was asked for and torch sees no GPU; use --device cpu or install a CUDA build of torch"
+        )
+    if config.device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if ranks.count == 1:
+        return torch.device("cuda")
+    if torchrun.local_rank() >= torch.cuda.device_count():
+        raise InputError(
+            f"this machine has {torch.cuda.device_count()} GPUs, one for each process; "
+            "lower --nproc-per-node, or train on --device cpu"
+        )
+    torch.cuda.set_device(torchrun.local_rank())
+    return torch.device("cuda", torchrun.local_rank())
+
+
+def check_shares(batch: int, ranks: Ranks) -> None:
+    """Raises InputError if a batch of so many images has no equal parts for all processes."""
+    if batch % ranks.count:
+        raise InputError(
+            f"a batch of {batch} images cannot be shared out evenly among {ranks.count} processes; "
+            "choose another --batch-size"
+        )
