@@ -86,7 +86,7 @@ class TrainConfig:
     random_labels: bool = False
     """Train on labels drawn at random, once and from the seed; validation and test labels stay."""
     epochs: int = 40
-    """Of each round, where there are several."""
+    """Epochs of each round of pruning; there is one round unless `prune` says otherwise."""
     batch_size: int = 512
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -95,7 +95,7 @@ class TrainConfig:
     checkpoint_seconds: float = 60.0
     """Least time between checkpoints, written at ends of epochs; 0 writes one every epoch."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
-    """What torchrun's processes hold: ddp, a copy of the net each; fsdp, a shard each of weights and momentum."""
+    """What each of torchrun's ranks holds: ddp, a copy of the net; fsdp, a shard of its weights and momentum."""
     compact: bool = False
     """Leave units that are dead for good out of the computation, from epoch to epoch; exact, not for resnet18."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -121,7 +121,7 @@ class TrainConfig:
         if self.compact and self.prune.rounds > 1:
             raise InputError("compact cannot follow weights that pruning holds at zero; leave compact out")
         if self.parallel == "fsdp" and (self.compact or self.prune.rounds > 1):
-            raise InputError("compact and prune need whole weights in every process; set parallel to ddp")
+            raise InputError("compact and prune need whole weights in every rank; set parallel to ddp")
         if self.compact and self.optimizer.threshold == "soft":
             raise InputError("compact knows what rests under a hard threshold only; leave compact out")
         if self.optimizer.name == "beta-lasso" and self.optimizer.weight_decay:

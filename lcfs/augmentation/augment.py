@@ -24,7 +24,7 @@ class Augment:
         mean: per channel, in pixels scaled to [0, 1].
         std: likewise, positive.
         permutation: new pixel i is old pixel permutation[i], in every channel, [h·w]; None keeps the order.
-        ranks: the processes that hold a part each of every batch; each draws for the whole batch.
+        ranks: the ranks that hold a part each of every batch; each draws for the whole batch.
 
     Raises:
         InputError: a bad policy, a negative crop or cutout, or `permutation` is not one.

@@ -62,7 +62,7 @@ def _dispatch(arguments: list[str]) -> int:
     name, rest = arguments[0], arguments[1:]
     if name not in _COMMANDS:
         raise InputError(f"there is no command {name!r}{nearest(name, _COMMANDS)}; lcfs --help lists them")
-    if torchrun.processes() > 1 and name != "train":
+    if torchrun.count() > 1 and name != "train":
         raise InputError(f"torchrun is for lcfs train alone; run lcfs {name} without it")
     return _COMMANDS[name](rest) or 0
 

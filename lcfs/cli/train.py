@@ -60,9 +60,9 @@ def _data(arguments: list[str]) -> config.Data:
 
 
 def _run_training(chosen: config.TrainConfig | None, path: Path, track: bool = True) -> int:
-    from lcfs.ranks.ranks import processes
+    from lcfs.ranks.ranks import joined
 
-    with processes() as ranks:
+    with joined() as ranks:
         return _run_together(chosen, path, track, ranks)
 
 

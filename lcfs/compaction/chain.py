@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from lcfs.errors import InputError
 from lcfs.nets.layers import LocallyConnected2d
+from lcfs.ranks.layers import RanksDropout
+from lcfs.ranks.ranks import ALONE, Ranks
 
 LinearMap = nn.Linear | nn.Conv2d | LocallyConnected2d
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
@@ -49,20 +51,24 @@ class Stage:
 
 
 class SelectedDropout(nn.Module):
-    """Dropout of the kept columns of `width` inputs: draws for all of them, so that each keeps its own mask."""
+    """Dropout of the kept columns of `width` inputs: draws for all of them, so that each keeps its own mask.
+
+    Of a batch that is shared out among ranks, each draws for all rows and keeps its own.
+    """
 
     kept: Tensor
 
-    def __init__(self, p: float, width: int, kept: Int64[Tensor, " columns"]) -> None:
+    def __init__(self, p: float, width: int, kept: Int64[Tensor, " columns"], ranks: Ranks = ALONE) -> None:
         super().__init__()
-        self.p, self.width = p, width
+        self.p, self.width, self.ranks = p, width, ranks
         self.register_buffer("kept", kept, persistent=False)
 
     def forward(self, x: Float[Tensor, "batch columns"]) -> Float[Tensor, "batch columns"]:
         """`[B, len(kept)]` → the same."""
         if not self.training:
             return x
-        return x * F.dropout(x.new_ones(len(x), self.width), self.p)[:, self.kept]
+        whole = x.new_ones(self.ranks.whole(len(x)), self.width)
+        return x * self.ranks.own(F.dropout(whole, self.p))[:, self.kept]
 
 
 def chain(model: nn.Module) -> list[Stage]:
@@ -202,8 +208,9 @@ def _resize(small: nn.Module, stage: Stage, outputs: Tensor | None) -> None:
         dropout = small.get_submodule(stage.dropout)
         columns = _units(outputs, stage.positions)
         if isinstance(dropout, SelectedDropout):
-            changed = SelectedDropout(dropout.p, dropout.width, dropout.kept[columns])
+            changed = SelectedDropout(dropout.p, dropout.width, dropout.kept[columns], dropout.ranks)
         else:
             assert isinstance(dropout, nn.Dropout)
-            changed = SelectedDropout(dropout.p, stage.channels * stage.positions, columns)
+            ranks = dropout.ranks if isinstance(dropout, RanksDropout) else ALONE
+            changed = SelectedDropout(dropout.p, stage.channels * stage.positions, columns, ranks)
         setattr(small, stage.dropout, changed.train(dropout.training))

@@ -1,1 +1,1 @@
-"""The processes that train one net together; torchrun calls each one's number its rank."""
+"""Ranks: the processes that train one net together, as torchrun numbers them."""

@@ -1,4 +1,4 @@
-"""The processes that train one net together: which one this is, its share of a batch, and what they tell each other."""
+"""Ranks, the processes that train one net together: which one this is, its rows of a batch, what they tell others."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -19,11 +19,11 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among `count` that train one net; alone by default, and then every method leaves things as they are.
+    """This rank among `count` that train one net; alone by default, and then every method leaves things as they are.
 
-    Every process draws the random numbers of the whole batch from a generator in the same state and keeps those of its
-    own rows. So two processes never draw the same for different images, one generator state is all that a checkpoint
-    needs, and any number of processes trains the same net. The numbers of 512 images take under 40 µs to draw.
+    Every rank draws the random numbers of the whole batch from a generator in the same state and keeps those of its
+    own rows. So two ranks never draw the same for different images, one generator state is all that a checkpoint
+    needs, and any number of ranks trains the same net. The numbers of 512 images take under 40 µs to draw.
     """
 
     rank: int = 0
@@ -31,19 +31,19 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes files and prints."""
+        """Whether this rank is the one that writes files and prints."""
         return self.rank == 0
 
     def whole(self, rows: int) -> int:
-        """Rows of the batch of which this process holds `rows`."""
+        """Rows of the batch of which this rank holds `rows`."""
         return rows * self.count
 
     def own(self, batch: Tensor, dim: int = 0) -> Tensor:
-        """This process' rows of a whole batch: one block of them, equal blocks where they divide evenly."""
+        """This rank's rows of a whole batch: one block of them, equal blocks where they divide evenly."""
         return batch if self.count == 1 else batch.tensor_split(self.count, dim)[self.rank]
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes, the same bits in each."""
+        """The sum over all ranks, the same bits in each."""
         if self.count == 1:
             return tensor
         total = tensor.clone()
@@ -51,15 +51,15 @@ class Ranks:
         return total
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """The tensors of all processes, stacked: `[…]` → `[count, …]`."""
+        """The tensors of all ranks, stacked: `[…]` → `[count, …]`."""
         if self.count == 1:
             return tensor[None]
-        found = [torch.empty_like(tensor) for _ in range(self.count)]
-        dist.all_gather(found, tensor.contiguous())
-        return torch.stack(found)
+        parts = [torch.empty_like(tensor) for _ in range(self.count)]
+        dist.all_gather(parts, tensor.contiguous())
+        return torch.stack(parts)
 
     def from_first(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `action` gives in the first process, the only one that calls it, in every process; it is pickled."""
+        """What `action` gives in the first rank, the only one that calls it, in every rank; it is pickled."""
         if self.count == 1:
             return action(*args, **kwargs)
         with self.together():
@@ -69,7 +69,7 @@ class Ranks:
 
     @contextmanager
     def first_ahead(self) -> Iterator[None]:
-        """The first process goes through alone, as to download something, and then the others."""
+        """Let the first rank go through alone, as to download something, and then the others."""
         if not self.first:
             self.sum(torch.zeros(1))
         try:
@@ -80,7 +80,7 @@ class Ranks:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What one process refuses, all refuse: an InputError inside is raised in every process, with its sentence."""
+        """Refuse in all ranks what one refuses: an InputError inside is raised in every rank, with its sentence."""
         problem = None
         try:
             yield
@@ -91,24 +91,24 @@ class Ranks:
         if self.count > 1:
             problems: list[str | None] = [None] * self.count
             dist.all_gather_object(problems, problem)
-            for found in problems:
-                if found is not None:
-                    raise InputError(found)
+            for sentence in problems:
+                if sentence is not None:
+                    raise InputError(sentence)
 
 
 ALONE = Ranks()
 
 
 @contextmanager
-def processes() -> Iterator[Ranks]:
-    """Join the processes that torchrun started, or the caller's own process group; alone without either.
+def joined() -> Iterator[Ranks]:
+    """Join the ranks that torchrun started, or the caller's own process group; alone without either.
 
     Raises:
-        InputError: the environment promises other processes that cannot be reached.
+        InputError: the environment promises other ranks that cannot be reached.
     """
     if dist.is_available() and dist.is_initialized():
         yield Ranks(dist.get_rank(), dist.get_world_size())
-    elif torchrun.processes() == 1:
+    elif torchrun.count() == 1:
         yield ALONE
     else:
         _join()

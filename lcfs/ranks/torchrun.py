@@ -8,7 +8,7 @@ _PATIENCE = 10  # seconds
 
 def rank() -> int:
     """Number of this process among all that were started together, from 0."""
-    return int(os.environ.get("RANK", 0)) if processes() > 1 else 0
+    return int(os.environ.get("RANK", 0)) if count() > 1 else 0
 
 
 def local_rank() -> int:
@@ -16,8 +16,8 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", rank()))
 
 
-def processes() -> int:
-    """How many processes were started together."""
+def count() -> int:
+    """Number of processes that were started together."""
     return int(os.environ.get("WORLD_SIZE", 1)) if "RANK" in os.environ else 1
 
 

@@ -9,10 +9,10 @@ from lcfs.ranks.ranks import Ranks
 
 
 def choose_device(config: TrainConfig, ranks: Ranks) -> torch.device:
-    """The CPU or this process' own GPU, as `config.device` asks.
+    """The CPU or this rank's own GPU, as `config.device` asks.
 
     Raises:
-        InputError: no GPU where one was asked for, or fewer GPUs than processes.
+        InputError: no GPU where one was asked for, or fewer GPUs than ranks.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError(
@@ -24,7 +24,7 @@ def choose_device(config: TrainConfig, ranks: Ranks) -> torch.device:
         return torch.device("cuda")
     if torchrun.local_rank() >= torch.cuda.device_count():
         raise InputError(
-            f"this machine has {torch.cuda.device_count()} GPUs, one for each process; "
+            f"this machine has {torch.cuda.device_count()} GPUs, one for each rank; "
             "lower --nproc-per-node, or train on --device cpu"
         )
     torch.cuda.set_device(torchrun.local_rank())
@@ -32,9 +32,9 @@ def choose_device(config: TrainConfig, ranks: Ranks) -> torch.device:
 
 
 def check_shares(batch: int, ranks: Ranks) -> None:
-    """Raises InputError if a batch of so many images has no equal parts for all processes."""
+    """Raises InputError if a batch of so many images has no equal parts for all ranks."""
     if batch % ranks.count:
         raise InputError(
-            f"a batch of {batch} images cannot be shared out evenly among {ranks.count} processes; "
+            f"a batch of {batch} images cannot be shared out evenly among {ranks.count} ranks; "
             "choose another --batch-size"
         )

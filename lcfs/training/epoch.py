@@ -28,7 +28,7 @@ def make_step(session: Session, small: Compacted | None = None) -> Step:
         kind = GraphStep
     model = sharding.replica(model, session.ranks)
     images = session.dataset.train
-    # Pruning and what joins the gradients of several processes look for them at the weights.
+    # Pruning and what joins the gradients of several ranks look for them at the weights.
     copies = session.pruning is None and session.ranks.count == 1
     return kind(model, optimizer, session.augmentation, images, session.generator, bf16=session.bf16, copies=copies)
 
@@ -69,7 +69,7 @@ def _learning_rates(session: Session) -> list[float]:
 
 
 def _totals(take_step: Step, ranks: Ranks) -> Totals:
-    """Totals of all processes, which have seen equally many images."""
+    """Totals of all ranks, which have seen equally many images."""
     own = take_step.totals()
     loss, accuracy = ranks.sum(torch.tensor([own.loss, own.accuracy], dtype=torch.float64)).tolist()
     return Totals(loss / ranks.count, accuracy / ranks.count)

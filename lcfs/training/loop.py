@@ -10,7 +10,7 @@ from torch import nn
 from lcfs.compaction import Compacted, compact
 from lcfs.config import TrainConfig
 from lcfs.data import Dataset
-from lcfs.ranks.ranks import Ranks, processes
+from lcfs.ranks.ranks import Ranks, joined
 from lcfs.runs import Run
 from lcfs.training import own, sharding
 from lcfs.training.epoch import Diverged, make_step, train_epoch
@@ -43,8 +43,8 @@ def train(
 ) -> Result:
     """Train one net and write its run directory.
 
-    Under torchrun all its processes train this net together, on equal parts of every batch, and call this alike; the
-    first of them alone writes files and calls `on_epoch`, all return the result or raise the same error.
+    Under torchrun all ranks train this net together, on equal parts of every batch, and call this alike; the first of
+    them alone writes files and calls `on_epoch`, all return the result or raise the same error.
 
     Args:
         config: the run; ignored in favour of the recorded one when resuming.
@@ -70,7 +70,7 @@ def train(
     {'fc1': 512, 'fc2': 64, 'fc3': 80}
     """
     path = Path(path)
-    with processes() as ranks:
+    with joined() as ranks:
         with ranks.together():
             handed_in = own.named(dataset, model)
             run = Run.open(path) if resume else None

@@ -54,7 +54,7 @@ class Session:
         return self.config.precision == "bf16" or (self.config.precision == "auto" and self.device.type == "cuda")
 
     def state_dict(self) -> dict[str, Any]:
-        """All that changes, as tensors and primitives: a checkpoint. All processes must call it."""
+        """All that changes, as tensors and primitives: a checkpoint. All ranks must call it."""
         state = {
             "epoch": self.epoch,
             "model": sharding.gathered(self.model.state_dict(), self.ranks),

@@ -1,4 +1,4 @@
-"""A net trained by many processes, as copies (DDP) or in shards (FSDP2), and its state as one process would hold it."""
+"""A net trained by many ranks, as copies (DDP) or in shards (FSDP2), and its state as one process would hold it."""
 
 import warnings
 from collections.abc import Mapping
@@ -8,22 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from lcfs.analysis import counts as counting
+from lcfs.ranks.layers import join_ranks
 from lcfs.ranks.ranks import Ranks
-from lcfs.training.whole_batch import use_whole_batch
 
 How = Literal["ddp", "fsdp"]
 
 
 def spread(model: nn.Module, ranks: Ranks, how: How) -> None:
-    """Prepare a net, in place, for being trained by all processes, each of which has built the same one.
+    """Prepare a net, in place, for being trained by all ranks, each of which has built the same one.
 
     Args:
-        how: ddp leaves each process all weights; fsdp leaves it its shard of every weight, a part of the rows. Layers
+        how: ddp leaves each rank all weights; fsdp leaves it its shard of every weight, a part of the rows. Layers
             become whole one after the other, as they are needed.
     """
     if ranks.count == 1:
         return
-    use_whole_batch(model, ranks)
+    join_ranks(model, ranks)
     if how == "fsdp":
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
@@ -38,25 +38,24 @@ def spread(model: nn.Module, ranks: Ranks, how: How) -> None:
 
 
 def replica(model: nn.Module, ranks: Ranks) -> nn.Module:
-    """What a training step calls: its gradients are those of the mean loss over the batch of all processes.
+    """What a training step calls: its gradients are those of the mean loss over the batch of all ranks.
 
     A net may have one replica only, whose lifetime is the net's: replicas leave hooks on its parameters.
     """
     if ranks.count == 1 or any(is_sharded(parameter) for parameter in model.parameters()):
         return model
-    use_whole_batch(model, ranks)  # a compacted net has a dropout of its own
     return nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
 
 
 def is_sharded(tensor: object) -> bool:
-    """Whether this process holds a part of it only."""
+    """Whether this rank holds a part of it only."""
     return hasattr(tensor, "full_tensor")
 
 
 def gathered(state: Any, ranks: Ranks) -> Any:
     """A state dict, however nested, with whole tensors on the CPU for sharded ones.
 
-    All processes must call it; what the others than the first get is of no use.
+    All ranks must call it; what the others than the first get is of no use.
     """
     if isinstance(state, dict):
         return {key: gathered(value, ranks) for key, value in state.items()}
@@ -84,7 +83,7 @@ def load(model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, An
 
 
 def nonzeros(state: Mapping[str, Tensor], ranks: Ranks) -> dict[str, int]:
-    """Non-zero entries of each weight array, which may be sharded; the same in every process."""
+    """Non-zero entries of each weight array, which may be sharded; the same in every rank."""
     if not any(map(is_sharded, state.values())):
         return counting.nonzeros(state)
     counts = counting.nonzeros({name: cast(Any, t).to_local() for name, t in state.items()})

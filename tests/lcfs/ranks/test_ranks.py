@@ -29,12 +29,12 @@ from lcfs.compaction import compact
 from lcfs.config import Architecture, AugmentConfig, OptimizerConfig, PruneConfig, TrainConfig
 from lcfs.errors import InputError
 from lcfs.optim import BetaLasso, parameter_groups
+from lcfs.ranks.layers import join_ranks
 from lcfs.ranks.ranks import ALONE, Ranks
 from lcfs.runs import Run
 from lcfs.training import sharding
 from lcfs.training.loop import Diverged, train
 from lcfs.training.sharding import How
-from lcfs.training.whole_batch import use_whole_batch
 
 NETS = ("s-fc", "s-conv", "s-local", "3-fc", "resnet18")
 CONFIG = TrainConfig(
@@ -148,7 +148,7 @@ def test_dropout_masks_are_those_of_the_whole_batch() -> None:
     parts = []
     for rank in range(2):
         layer = nn.Sequential(nn.Dropout(0.4))
-        use_whole_batch(layer, Ranks(rank, 2))
+        join_ranks(layer, Ranks(rank, 2))
         torch.manual_seed(1)
         parts.append(layer(Ranks(rank, 2).own(x)))
     assert torch.equal(torch.cat(parts), whole)
@@ -166,7 +166,7 @@ def _normalize(ranks: Ranks, shape: tuple[int, ...], whole: bool) -> list[Any]:
     nn.init.uniform_(layer.weight, 0.5, 2)
     net = nn.Sequential(layer)
     if whole:
-        use_whole_batch(net, ranks)
+        join_ranks(net, ranks)
     rows = ranks.own(x).clone().requires_grad_()
     y = net(rows)
     (y.sin() * ranks.own(upstream)).sum().backward()

@@ -1,27 +1,25 @@
-"""BatchNorm and dropout over a batch of which several processes hold equal parts, as one process would compute them."""
+"""BatchNorm and dropout over a batch of which all ranks hold equal parts, as one process would compute them."""
 
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lcfs.compaction.chain import SelectedDropout
 from lcfs.ranks.ranks import Ranks
 
 
 class _Normalize(torch.autograd.Function):
-    """x̂ = (x − mean) / √(variance + ε) per channel, over the rows of all processes.
+    """x̂ = (x − mean) / √(variance + ε) per channel, over the rows of all ranks.
 
     With δ = ∂L/∂x̂ the gradient is (δ − mean(δ) − x̂ mean(δ x̂)) / √(variance + ε), and these means, too, are over the
-    rows of all processes. torch's SyncBatchNorm computes the same, on GPUs only.
+    rows of all ranks. torch's SyncBatchNorm computes the same, on GPUs only.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, eps: float, ranks: Ranks) -> tuple[Tensor, Tensor, Tensor]:
         dims = [0, *range(2, x.ndim)]
-        # Each process' own variance plus the variance of their means: no small difference of large sums.
+        # Each rank's own variance plus the variance of their means: no small difference of large sums.
         variances, means = ranks.gather(torch.stack(torch.var_mean(x, dims, correction=0))).unbind(1)
         mean, variance = means.mean(0), variances.mean(0) + means.var(0, correction=0)
         scale = torch.rsqrt(variance + eps)
@@ -41,7 +39,7 @@ class _Normalize(torch.autograd.Function):
         return x * _columns(scale, delta), None, None
 
 
-class _WholeBatchNorm(nn.modules.batchnorm._BatchNorm):
+class _RanksBatchNorm(nn.modules.batchnorm._BatchNorm):
     ranks: Ranks
 
     def forward(self, input: Tensor) -> Tensor:
@@ -64,16 +62,16 @@ class _WholeBatchNorm(nn.modules.batchnorm._BatchNorm):
         self.running_var.lerp_((variance * (samples / (samples - 1))).to(self.running_var.dtype), share)
 
 
-class WholeBatchNorm1d(_WholeBatchNorm, nn.BatchNorm1d):
-    """BatchNorm1d over the rows of all processes."""
+class RanksBatchNorm1d(_RanksBatchNorm, nn.BatchNorm1d):
+    """BatchNorm1d over the rows of all ranks."""
 
 
-class WholeBatchNorm2d(_WholeBatchNorm, nn.BatchNorm2d):
-    """BatchNorm2d over the rows of all processes."""
+class RanksBatchNorm2d(_RanksBatchNorm, nn.BatchNorm2d):
+    """BatchNorm2d over the rows of all ranks."""
 
 
-class WholeDropout(nn.Dropout):
-    """Dropout that draws for the rows of all processes and keeps its own, so that each has masks of its own."""
+class RanksDropout(nn.Dropout):
+    """Dropout that draws for the rows of all ranks and keeps its own, so that each has masks of its own."""
 
     ranks: Ranks
 
@@ -85,32 +83,18 @@ class WholeDropout(nn.Dropout):
         return input * self.ranks.own(F.dropout(whole, self.p))
 
 
-class WholeSelectedDropout(SelectedDropout):
-    """The same for a net without its dead units."""
-
-    ranks: Ranks
-
-    def forward(self, x: Float[Tensor, "batch columns"]) -> Float[Tensor, "batch columns"]:
-        """`[B, len(kept)]` → the same."""
-        if not self.training:
-            return x
-        whole = x.new_ones(self.ranks.whole(len(x)), self.width)
-        return x * self.ranks.own(F.dropout(whole, self.p))[:, self.kept]
-
-
-_WHOLE: dict[type[nn.Module], type[nn.Module]] = {
-    nn.BatchNorm1d: WholeBatchNorm1d,
-    nn.BatchNorm2d: WholeBatchNorm2d,
-    nn.Dropout: WholeDropout,
-    SelectedDropout: WholeSelectedDropout,
+_OF_ALL_RANKS: dict[type[nn.Module], type[nn.Module]] = {
+    nn.BatchNorm1d: RanksBatchNorm1d,
+    nn.BatchNorm2d: RanksBatchNorm2d,
+    nn.Dropout: RanksDropout,
 }
 
 
-def use_whole_batch(model: nn.Module, ranks: Ranks) -> None:
-    """Make BatchNorm and dropout of a net, in place, those of the batch of all processes; parameters stay theirs."""
+def join_ranks(model: nn.Module, ranks: Ranks) -> None:
+    """Make BatchNorm and dropout of a net, in place, those of the batch of all ranks; the parameters stay the same."""
     for module in model.modules():
-        if type(module) in _WHOLE:
-            module.__class__ = _WHOLE[type(module)]  # as torch's fully_shard does: nothing that refers to it changes
+        if type(module) in _OF_ALL_RANKS:
+            module.__class__ = _OF_ALL_RANKS[type(module)]  # as fully_shard does: nothing that refers to it changes
             setattr(module, "ranks", ranks)  # noqa: B010
 
 
