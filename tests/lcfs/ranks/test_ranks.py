@@ -397,7 +397,7 @@ def test_nets_that_shrink(pair: Pair, tmp_path: Path, change: dict[str, Any]) ->
 def test_what_one_refuses_all_refuse(pair: Pair, tmp_path: Path) -> None:
     odd = pair(_train, replace(CONFIG, batch_size=255), tmp_path / "odd")
     assert odd[0] == odd[1]
-    assert "255 images cannot be shared out evenly among 2 processes" in odd[0][1]
+    assert "255 images cannot be shared out evenly among 2 ranks" in odd[0][1]
     assert not (tmp_path / "odd").exists()
 
     (tmp_path / "thesis.tex").write_text("years of work")  # only the first process looks
