@@ -12,16 +12,16 @@ release = version = lcfs.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 source_suffix = {".md": "markdown"}
 myst_heading_anchors = 3
-suppress_warnings: list[str] = []
 
 html_theme = "furo"
 html_title = f"lcfs {release}"
 html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_copy_source = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_class_signature = "separated"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
@@ -29,7 +29,7 @@ napoleon_custom_sections = ["Source"]
 maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 
-_CODE = re.compile(r"(`+)(.+?)\1")
+_CODE = re.compile(r"(`+)([^`]+)\1")
 _SECTION = re.compile(r"^(Raises|Returns|Source): (?=\S)", re.MULTILINE)
 _MARKUP = re.compile(r"([\\*|]|(?<=\w)_(?!\w))")
 
@@ -42,12 +42,20 @@ def _as_restructured_text(app, what, name, obj, options, lines: list[str]) -> No
         pieces += [_escaped(joined[end : code.start()]), f"``{' '.join(code[2].split())}``"]
         end = code.end()
     text = "".join([*pieces, _escaped(joined[end:])])
+    if what in ("attribute", "property"):
+        text = f"\\ \n{text}"  # napoleon would take the words before a first colon for a type
     lines[:] = _SECTION.sub(r"\n:\1: ", text).split("\n")
 
 
 def _escaped(text: str) -> str:
-    lines = text.split("\n")
-    return "\n".join(line if line.lstrip().startswith(">>>") else _MARKUP.sub(r"\\\1", line) for line in lines)
+    return "\n".join(map(_escaped_line, text.split("\n")))
+
+
+def _escaped_line(line: str) -> str:
+    if line.lstrip().startswith(">>>"):
+        return line
+    bullet = len(line) - len(line.lstrip()) + 2 if line.lstrip().startswith("* ") else 0
+    return line[:bullet] + _MARKUP.sub(r"\\\1", line[bullet:])
 
 
 def setup(app) -> None:

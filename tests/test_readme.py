@@ -17,7 +17,7 @@ LINES = sorted(
         line.split("#")[0].strip()
         for page in PAGES
         for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
-        for line in block.splitlines()
+        for line in block.replace("\\\n", " ").splitlines()
     }
 )
 

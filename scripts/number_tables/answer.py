@@ -9,7 +9,7 @@ _TEXT = """\
   {radius_sgd:.1f} px by SGD, and {radius_permuted:.1f} px by β-LASSO once all pixels are permuted.
 - **Sharing is not**: the nearest convolution leaves {left} of that layer unexplained, with permuted pixels {permuted}.
 - **Bounds are vacuous** for every net of the paper's kind at this size; a small quantized net has one that is not:
-  with probability {confidence:g} its error is at most {bound}, by {bits:,} bits ([details](#a-certificate))."""
+  with probability {confidence:g} its error is at most {bound}, by {bits:,} bits."""
 
 
 def answer() -> str:

@@ -29,7 +29,7 @@ def one_certificate() -> str:
     record = quantized_net()
     bound, images = record["bounds"], round(record["train_errors"] / record["train_error"])
     lines = [
-        "| | |",
+        "| a small quantized net on CIFAR-10 | |",
         "|---|---|",
         f"| description | {record['bits']:,} bits, prefix-free, decodable by anyone |",
         f"| training images wrong | {record['train_errors']:,} of {images:,} ({percent(record['train_error'], 2)}) |",
