@@ -67,7 +67,16 @@ class PruneConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. The same configuration and seed give the same weights, bit for bit on a CPU."""
+    """One training run. The same configuration and seed give the same weights, bit for bit on a CPU.
+
+    Raises:
+        InputError: a value out of its range, or two that exclude each other.
+    Source: paper A.2 for the recipes of `presets`.
+
+    >>> config = TrainConfig("s-fc", base_channels=4, epochs=2, optimizer=OptimizerConfig("beta-lasso"))
+    >>> config.optimizer.beta * config.optimizer.l1_conv  # the threshold βλ
+    0.001
+    """
 
     architecture: Architecture
     base_channels: int = 16

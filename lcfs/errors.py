@@ -5,6 +5,12 @@ class InputError(ValueError):
     """Bad input from outside: a file, a field or a combination of fields.
 
     The command line prints its message as one sentence and exits with code 2; nothing is left half-written.
+
+    >>> from lcfs import build
+    >>> build("s-fc", base_channels=2, classes=1)
+    Traceback (most recent call last):
+      ...
+    lcfs.errors.InputError: classes must be at least 2, got 1
     """
 
 

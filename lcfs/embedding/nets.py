@@ -42,6 +42,10 @@ def embed(
         InputError: a module or function that is not known to embed, by its name; BatchNorm in training mode; a net
             that cannot be traced or does not take such an image; weights over the limit, before any are built.
     Source: paper §2.1.
+
+    >>> fc = embed(nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU()).eval(), "fc", (1, 8, 8))
+    >>> fc.get_submodule("0").weight.shape  # 2 · 8 · 8 outputs by 8 · 8 inputs
+    torch.Size([128, 64])
     """
     if into not in ("local", "fc"):
         raise InputError(f'into must be "local" or "fc", got {into!r}')

@@ -85,6 +85,12 @@ def project(model: nn.Module, like: nn.Module, image: Sequence[int]) -> NetProje
         InputError: as `embed` for `like`; a layer that `model` lacks or has in another shape; a layer of `like` that
             is called on images of two sizes.
     Source: theory.operators.project_conv.
+
+    >>> from lcfs.embedding.nets import embed
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1)).eval()
+    >>> back = project(embed(net, "fc", (1, 8, 8)), net, (1, 8, 8))
+    >>> torch.equal(back.model[0].weight, net[0].weight), back.local_unshared + back.off_local < 1e-9
+    (True, True)
     """
     nearest = copy.deepcopy(like).eval()
     net = trace(nearest, tuple(image))

@@ -66,6 +66,9 @@ def build(
         dropout: probability in [0, 1) applied to the inputs of the last two fully-connected layers; not for resnet18.
         kernel_size: odd side of every k×k kernel of resnet18 (Figure 5); not for the others.
 
+    Returns:
+        The net in training mode, its weights drawn from torch's generator.
+
     Raises:
         InputError: an unknown name, a value out of range, or an image too small for the net.
     Source: paper, Figure 1 and Tables 3–4; padding is "same" (the printed counts force it).
@@ -111,7 +114,21 @@ def weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def count_weights(model: nn.Module) -> int:
-    """Number of weights without biases and BatchNorm, as in Tables 1, 3 and 4."""
+    """Number of weights without biases and BatchNorm, as in Tables 1, 3 and 4.
+
+    Args:
+        model: any net; its parameters of two dimensions or more are counted, zeros too.
+
+    Returns:
+        How many numbers they hold, ≥ 0.
+
+    Raises:
+        Nothing: a net without weights has 0.
+    Source: paper, Tables 1, 3 and 4.
+
+    >>> count_weights(build("s-fc", base_channels=150))
+    256240800
+    """
     return sum(parameter.numel() for _, parameter in weights(model))
 
 

@@ -24,6 +24,10 @@ class LocallyConnected2d(nn.Module):
     Raises:
         ValueError: a kernel larger than the padded image.
     Source: paper §2.1 (LOCAL); initialization is that of `torch.nn.Conv2d`, U(±1/√fan_in).
+
+    >>> layer = LocallyConnected2d(3, 8, (32, 32), 9, stride=2, padding=4, bias=False)
+    >>> layer.weight.shape, layer(torch.zeros(1, 3, 32, 32)).shape
+    (torch.Size([16, 16, 8, 3, 9, 9]), torch.Size([1, 8, 16, 16]))
     """
 
     def __init__(

@@ -44,6 +44,13 @@ class BetaLasso(torch.optim.Optimizer):
     Raises:
         ValueError: a value outside its range.
     Source: paper, Algorithm 1; settings in A.2.
+
+    >>> weight = nn.Parameter(torch.tensor([[0.5, 1e-4]]))
+    >>> optimizer = BetaLasso([weight], lr=0.1, l1=2e-5, beta=50)
+    >>> weight.sum().mul(0).backward()
+    >>> optimizer.step()
+    >>> weight.count_nonzero().item()  # 1e-4 lies below βλ = 1e-3
+    1
     """
 
     def __init__(
@@ -151,7 +158,24 @@ def parameter_groups(model: nn.Module, *, l1_conv: float, l1_fc: float) -> list[
     """Groups for `BetaLasso`: λ for the layers that are or replace convolutions, λ for the others, no λ for the rest.
 
     Biases and BatchNorm lie in the second group; `BetaLasso` leaves them alone unless `all_parameters` is set.
+
+    Args:
+        model: a net whose layers that are or replace convolutions have "conv" in their names, as those of `lcfs.build`.
+        l1_conv: λ ≥ 0 of those layers.
+        l1_fc: λ ≥ 0 of the others.
+
+    Returns:
+        One or two groups, the first argument of `BetaLasso`; none is empty.
+
+    Raises:
+        Nothing: `BetaLasso` checks the values.
     Source: paper A.2 (λ chosen separately for the two kinds).
+
+    >>> model = nn.Sequential()
+    >>> model.add_module("conv1", nn.Linear(64, 128))
+    >>> model.add_module("fc1", nn.Linear(128, 10))
+    >>> [(len(group["params"]), group["l1"]) for group in parameter_groups(model, l1_conv=2e-5, l1_fc=5e-6)]
+    [(2, 2e-05), (2, 5e-06)]
     """
     named = list(model.named_parameters())
     groups = [

@@ -61,6 +61,7 @@ def train(
     Raises:
         InputError: bad configuration, data, model or run directory.
         Diverged: a non-finite loss.
+    Source: paper, Algorithm 1 and A.2.
 
     >>> import tempfile, lcfs
     >>> config = TrainConfig("3-fc", base_channels=8, epochs=1)
