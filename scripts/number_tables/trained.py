@@ -3,18 +3,18 @@
 from paper_figures.tools.paper import tables
 from paper_figures.tools.selecting import LAPTOP, Source, by_row
 from studies.engine.findings import accuracy, core_minutes, density
-from studies.engine.records import RECORDS, Record, read
+from studies.engine.records import RECORDS, read
 from studies.engine.scales import SCALES
 from studies.engine.study import find, names
-from studies.grids import sharing_and_locality, training_fully_connected
+from studies.grids import longer_training, sharing_and_locality, training_fully_connected
 
-SIGNALS = Source("signals", "signals", "signals")
+SIGNALS = Source("signals", "signals")
 _DATA = {"cifar10": "CIFAR-10", "signals": "MNIST-1D"}
 
 
 def has_records(source: Source) -> bool:
     """Whether the records of a scale are part of the package."""
-    return source.scale in SCALES and bool(read(RECORDS / source.folder))
+    return source.scale in SCALES and bool(read(RECORDS / source.scale))
 
 
 def headline() -> str:
@@ -111,12 +111,12 @@ def signals_section() -> str:
 
 
 def cifar10_table() -> str:
-    """One row a record of studies/records/cifar10."""
+    """One row a run of the study longer_training."""
     lines = [
         "| net, α | optimizer | epochs | train error % | test accuracy % | non-zeros per layer | weights |",
         "|---|---|---|---|---|---|---|",
     ]
-    for record in sorted(read(RECORDS / "cifar10"), key=_order):
+    for record in (record for runs in by_row(longer_training.cells).values() for record in runs):
         config, metrics = record.config, record.metrics
         layers = [f"{count:,}" for name, count in metrics.items() if name.startswith("final/nonzeros/")]
         optimizer = config["optimizer"]
@@ -127,8 +127,3 @@ def cifar10_table() -> str:
             f"| {' / '.join(layers)} | {metrics['final/weights']:,} |"
         )
     return "\n".join(lines)
-
-
-def _order(record: Record) -> tuple[int, bool]:
-    config = record.config
-    return ("s-conv", "s-local", "s-fc").index(config["architecture"]), config["optimizer"]["name"] != "sgd"

@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from lcfs.nets.architectures import convolutions
-from studies.engine.records import RECORDS, read
+from studies.engine.records import RECORDS, Record, read
+from studies.engine.scales import SCALES
+from studies.engine.selecting import by_row
+from studies.grids import longer_training
 from theory.bounds import theorem2_mapping_bits
 from theory.codes import LayerStructure, Structure
 from theory.languages import lengths
@@ -51,7 +54,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained net of studies/records/cifar10: all its weights, values included."""
+    """A trained net of the study longer_training: all its weights, values included."""
 
     net: str
     base_channels: int
@@ -104,24 +107,24 @@ def embedded(net: str, base_channels: int) -> Embedded:
     )
 
 
-def trained(folder: Path) -> list[Trained]:
-    """The nets of the run records in a folder."""
-    found = []
-    for record in read(folder):
-        config, metrics = record.config, record.metrics
-        found.append(
-            Trained(
-                config["architecture"],
-                config["base_channels"],
-                config["optimizer"]["name"],
-                int(metrics["final/weights"]),
-                int(metrics["final/nonzeros"]),
-                metrics["bits/theorem2"],
-                metrics["bits/enumerative-shared"],
-                metrics["bits/best"],
-            )
-        )
-    return found
+def trained() -> list[Trained]:
+    """The nets of the committed records of longer_training."""
+    rows = by_row(longer_training.cells(SCALES["laptop"]), read(RECORDS / "laptop"))
+    return [_trained(record) for runs in rows.values() for record in runs]
+
+
+def _trained(record: Record) -> Trained:
+    config, metrics = record.config, record.metrics
+    return Trained(
+        config["architecture"],
+        config["base_channels"],
+        config["optimizer"]["name"],
+        int(metrics["final/weights"]),
+        int(metrics["final/nonzeros"]),
+        metrics["bits/theorem2"],
+        metrics["bits/enumerative-shared"],
+        metrics["bits/best"],
+    )
 
 
 def main() -> None:
@@ -130,7 +133,7 @@ def main() -> None:
     parser.add_argument("--record", type=Path, help="JSON file to write the rows to")
     arguments = parser.parse_args()
     maps = [embedded(*net) for net in NETS]
-    nets = trained(RECORDS / "cifar10")
+    nets = trained()
     _print("maps of embedded layers, bits", maps)
     _print("trained nets, all weights and values, bits", nets)
     if arguments.record:

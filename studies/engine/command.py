@@ -9,8 +9,9 @@ from lcfs.terminal import print_table
 from studies.engine import launching, overview
 from studies.engine.executors import ExecutorName
 from studies.engine.records import Record, write
-from studies.engine.runner import by_row, run_cells
+from studies.engine.runner import run_cells
 from studies.engine.scales import SCALES
+from studies.engine.selecting import by_row
 from studies.engine.study import find, names
 
 
@@ -53,7 +54,7 @@ def run(name: str, scale: str, executor: ExecutorName, jobs: int, runs: Path, re
             for record in found.values():
                 write(record, records)
         unfinished = [record for record in found.values() if record.status != "finished"]
-        rows = by_row(cells, found)
+        rows = {row: runs for row, runs in by_row(cells, found.values()).items() if runs}
         tables = study.tables(rows) if rows else ()
         for table in tables:
             print_table(table.header, table.rows, table.title)

@@ -5,23 +5,18 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from lcfs import data
 from lcfs.config import TrainConfig
 from lcfs.errors import InputError
 from lcfs.runs.launch import DataMark, Launch, LaunchedCell, Status, launches_below, read_launch, write_launch
-from studies.engine.runner import cell_name, finished
+from studies.engine.configurations import cell_name, read_fields
+from studies.engine.runner import finished
 from studies.engine.study import Cell, Study, Table
 
-# Fields of optimizers that a run with the other one does not read.
-_ONLY_FOR = {
-    "beta-lasso": ("l1_conv", "l1_fc", "beta", "one_sided", "all_parameters", "threshold"),
-    "sgd": ("weight_decay",),
-}
 _ALWAYS = ("architecture", "optimizer.name", "optimizer.beta", "seed")
 
 
@@ -76,12 +71,12 @@ def swept(configs: Mapping[str, TrainConfig]) -> dict[str, dict[str, str]]:
     >>> swept({"a": TrainConfig("s-fc"), "b": lasso})["b"]
     {'architecture': 's-fc', 'optimizer.name': 'beta-lasso', 'optimizer.beta': '0', 'seed': '0'}
     """
-    flat = {name: dict(_fields(config)) for name, config in configs.items()}
+    flat = {name: read_fields(config) for name, config in configs.items()}
     values: dict[str, set[str]] = {}
     for fields in flat.values():
         for key, value in fields.items():
             values.setdefault(key, set()).add(value)
-    kept = [*_ALWAYS, *(key for key, found in values.items() if len(found) > 1 and key not in _ALWAYS)]
+    kept = [*_ALWAYS, *(key for key, different in values.items() if len(different) > 1 and key not in _ALWAYS)]
     return {name: {key: fields[key] for key in kept if key in fields} for name, fields in flat.items()}
 
 
@@ -96,22 +91,6 @@ def data_marks(cells: Sequence[Cell]) -> tuple[DataMark, ...]:
         splits = (("training", found.train), ("test", found.test))
         marks += [DataMark(name, split, len(images), images.fingerprint()) for split, images in splits]
     return tuple(marks)
-
-
-def _fields(config: TrainConfig) -> Iterator[tuple[str, str]]:
-    """("optimizer.beta", "10") for each field that the run reads."""
-    unread = {key for name, keys in _ONLY_FOR.items() if name != config.optimizer.name for key in keys}
-    for key, value in asdict(config).items():
-        if not isinstance(value, dict):
-            yield key, _text(value)
-            continue
-        for inner, leaf in value.items():
-            if key != "optimizer" or inner not in unread:
-                yield f"{key}.{inner}", _text(leaf)
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _title(cell: Cell) -> str:

@@ -1,40 +1,16 @@
 """Training the cells of a grid: finished ones are skipped, interrupted ones resumed, a failed one stops no other."""
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lcfs.config import TrainConfig
 from lcfs.errors import InputError
 from lcfs.runs import Run
+from studies.engine.configurations import cell_name
 from studies.engine.executors import ExecutorName, run_all
 from studies.engine.records import Record, record_of
 from studies.engine.study import Cell
-
-# What does not change a training but for rounding; bf16 or fp32 under precision "auto" is such a rounding.
-NO_DIFFERENCE = ("data_dir", "device", "checkpoint_seconds", "compact", "parallel")
-# Fields that came after the first records: at their defaults they leave a cell's name as it was.
-_LATER = ("random_labels", "prune", "optimizer.threshold")
-
-
-def cell_name(config: TrainConfig) -> str:
-    """The same for the same training, whichever study asks for it, so that studies share their runs.
-
-    >>> cell_name(TrainConfig("s-fc", data="cifar10"))
-    's-fc-sgd-cifar10-a16-s0-7b3bc0'
-    """
-    c = config
-    kept: dict[str, Any] = {key: value for key, value in asdict(c).items() if key not in NO_DIFFERENCE}
-    defaults: dict[str, Any] = asdict(TrainConfig(c.architecture))
-    for outer, _, inner in (name.partition(".") for name in _LATER):
-        there, default, key = (kept[outer], defaults[outer], inner) if inner else (kept, defaults, outer)
-        if there[key] == default[key]:
-            del there[key]
-    digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:6]
-    return f"{c.architecture}-{c.optimizer.name}-{c.data}-a{c.base_channels}-s{c.seed}-{digest}"
 
 
 def run_cells(
@@ -68,16 +44,6 @@ def run_cells(
         done += 1
         on_done(record_of(Run.open(runs / name)), done, len(wanted))
     return {name: record_of(Run.open(runs / name)) for name in wanted}
-
-
-def by_row(cells: Sequence[Cell], records: Mapping[str, Record]) -> dict[str, list[Record]]:
-    """The finished records of each row of a study's tables; rows and runs without one are left out."""
-    rows: dict[str, list[Record]] = {}
-    for cell in cells:
-        record = records.get(cell_name(cell.config))
-        if record is not None and record.status == "finished":
-            rows.setdefault(cell.row, []).append(record)
-    return rows
 
 
 def train_cell(config: dict[str, Any], path: str, threads: int) -> None:

@@ -38,6 +38,6 @@ def test_a_structure_word_costs_tens_of_bits_where_the_generic_map_costs_million
 
 
 def test_trained_nets_lie_between() -> None:
-    nets = embedded_descriptions.trained(embedded_descriptions.RECORDS / "cifar10")
+    nets = embedded_descriptions.trained()
     assert len(nets) == 6
     assert all(net.best <= net.counted + 5 < net.theorem2 for net in nets)

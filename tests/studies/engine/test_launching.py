@@ -10,7 +10,8 @@ from lcfs.config import OptimizerConfig, TrainConfig
 from lcfs.runs import Run
 from lcfs.runs.launch import read_launch
 from studies.engine import command, launching, overview, study
-from studies.engine.runner import cell_name, run_cells
+from studies.engine.configurations import cell_name
+from studies.engine.runner import run_cells
 from studies.engine.scales import SCALES, SGD
 from studies.engine.study import Cell, Table
 

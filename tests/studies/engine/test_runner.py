@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from lcfs import cli
-from lcfs.config import OptimizerConfig, PruneConfig, TrainConfig, from_dict
+from lcfs.config import TrainConfig
 from lcfs.errors import InputError
 from lcfs.runs import Run
 from studies.engine import records, study
+from studies.engine.configurations import cell_name
 from studies.engine.records import Record
-from studies.engine.runner import cell_name, run_cells
+from studies.engine.runner import run_cells
 from studies.engine.scales import SCALES, SGD
 from studies.engine.study import Cell
 
@@ -68,32 +69,6 @@ def test_missing_data_is_one_sentence_not_a_failed_grid(tmp_path: Path, monkeypa
     cell = Cell("cifar10", replace(SMOKE.config("s-conv", SGD, 0), data="cifar10"))
     with pytest.raises(InputError, match="cifar"):
         run_cells([cell], tmp_path / "runs")
-
-
-def test_names_tell_runs_apart_and_ignore_what_does_not_matter() -> None:
-    base = TrainConfig("s-fc")
-    assert cell_name(base) == cell_name(replace(base, data_dir="/elsewhere", device="cpu", checkpoint_seconds=1.0))
-    others = [replace(base, seed=1), replace(base, epochs=41), replace(base, optimizer=replace(SGD, lr=0.2))]
-    assert len({cell_name(config) for config in (base, *others)}) == 4
-
-
-def test_committed_records_keep_their_names() -> None:
-    """Whoever adds a field to a configuration names it in `runner._LATER`, or all runs would be trained anew."""
-    found = records.read(records.RECORDS / "laptop")
-    assert len(found) >= 21
-    assert {cell_name(from_dict(record.config)) for record in found} == {record.name for record in found}
-
-
-def test_new_fields_enter_a_name_when_they_differ() -> None:
-    base = TrainConfig("s-fc")
-    changes = [
-        {"random_labels": True},
-        {"prune": PruneConfig(rounds=2, fraction=0.5)},
-        {"prune": PruneConfig(scope="layer")},
-        {"optimizer": OptimizerConfig(threshold="soft")},
-    ]
-    names = {cell_name(replace(base, **change)) for change in changes}
-    assert len({cell_name(base), *names}) == 5
 
 
 def test_records_come_back(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 from lcfs.config import to_dict
 from studies.analyses.parameter_counts import count
 from studies.engine import study
+from studies.engine.configurations import cell_name
 from studies.engine.records import Record
-from studies.engine.runner import cell_name, run_cells
+from studies.engine.runner import run_cells
 from studies.engine.scales import SCALES, SGD
 from studies.grids import beta_and_width, magnitude_pruning, random_labels, scaling, thresholds
 
