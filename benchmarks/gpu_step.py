@@ -36,7 +36,7 @@ import lcfs
 from benchmarks.floor import floor
 from lcfs.augmentation.augment import Augment
 from lcfs.config import AugmentConfig, OptimizerConfig, TrainConfig
-from lcfs.data import ImageSet, normalization
+from lcfs.data import ImageSet, facts
 from lcfs.nets.architectures import replaces_convolution, weights
 from lcfs.training.optimizers import make_optimizer
 from lcfs.training.recorded_step import GraphStep, cuda_graph
@@ -45,6 +45,7 @@ from lcfs.training.step import Step
 OPTIMIZER = OptimizerConfig("beta-lasso", l1_conv=2e-5, l1_fc=5e-6, beta=50.0)
 AUGMENT = AugmentConfig(policy="fa-cifar10", crop=4, flip=True, cutout=16)
 BARE = AugmentConfig(policy="none", crop=0, flip=False)
+CIFAR10 = facts("cifar10")
 IMAGE = (3, 32, 32)
 LR = 1e-3  # small, so that thousands of steps on noise leave the nets finite
 
@@ -135,7 +136,7 @@ def ours(kind: type[Step], config: TrainConfig, images: ImageSet, size: Size, **
     """A round of our steps."""
     device = images.images.device
     model, generator = _net(config, device.type), torch.Generator(device).manual_seed(0)
-    augmentation = Augment(config.augment, *normalization("cifar10"))
+    augmentation = Augment(config.augment, CIFAR10.mean, CIFAR10.std)
     optimizer = make_optimizer(model, config)
     step = kind(model, optimizer, augmentation, images, generator, bf16=True, copies=True, **arguments)
     batches = _batches(len(images), size.batch, generator)
@@ -151,7 +152,7 @@ def usual(config: TrainConfig, images: ImageSet, size: Size) -> Form:
     """A round of the usual steps, augmented on the device."""
     device = images.images.device
     rival, generator = Usual(config, device.type), torch.Generator(device).manual_seed(0)
-    augmentation = Augment(config.augment, *normalization("cifar10"))
+    augmentation = Augment(config.augment, CIFAR10.mean, CIFAR10.std)
     batches = _batches(len(images), size.batch, generator)
 
     def work() -> None:
@@ -167,7 +168,7 @@ def loader(config: TrainConfig, images: ImageSet, size: Size) -> Form:
     device = images.images.device.type
     rival = Usual(config, device)
     loading = DataLoader(
-        Augmented(images.to("cpu"), Augment(config.augment, *normalization("cifar10"))),
+        Augmented(images.to("cpu"), Augment(config.augment, CIFAR10.mean, CIFAR10.std)),
         size.batch,
         shuffle=True,
         drop_last=True,

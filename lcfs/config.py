@@ -9,7 +9,6 @@ from lcfs.errors import InputError
 # `lcfs.nets.architectures.ARCHITECTURES` without its torch import, so that --help is instant; a test compares them.
 Architecture = Literal["s-conv", "s-local", "s-fc", "d-conv", "d-local", "d-fc", "3-fc", "resnet18"]
 _ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
-Data = Literal["digits", "cifar10", "cifar100", "svhn"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,12 @@ class TrainConfig:
     """Side of resnet18's kernels."""
     dropout: float = 0.0
     """On the inputs of the last two fully-connected layers."""
-    data: Data = "digits"
+    data: str = "digits"
+    """signals, digits, cifar10, cifar100, svhn, or FILE.npz with x_train, y_train, x_test and y_test."""
+    samples: int = 0
+    """Training signals from the endless stream; 0 is the frozen set of MNIST-1D (signals only)."""
+    data_seed: int = 0
+    """Of the stream."""
     data_dir: str | None = None
     """Folder of the data set; by default $LCFS_DATA, then the user's cache."""
     validation: int = 0
@@ -115,7 +119,7 @@ class TrainConfig:
         for name in ("base_channels", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("validation", "checkpoint_seconds"):
+        for name in ("validation", "checkpoint_seconds", "samples", "data_seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("lr", "weight_decay", "l1_conv", "l1_fc", "beta"):
@@ -152,7 +156,7 @@ def _check_pruning(prune: PruneConfig, epochs: int) -> None:
         raise InputError("prune.fraction is removed before the second round; set prune.rounds to 2 or more")
 
 
-def presets(data: Data = "digits") -> dict[str, TrainConfig]:
+def presets(data: str = "digits") -> dict[str, TrainConfig]:
     """Every net × {sgd, l1, beta-lasso} by name, e.g. `s-fc-beta-lasso`; the paper's settings (A.2) at α = 16.
 
     Batch and augmentation fit the data set: digits are few and 8 pixels wide, and a mirrored digit is no digit.

@@ -58,7 +58,7 @@ class FirstLayer:
 def first_layer(
     architecture: Architecture,
     state: Mapping[str, Tensor],
-    image: tuple[int, int, int],
+    image: tuple[int, ...],
     *,
     permutation: Tensor | None = None,
     seed: int = 0,
@@ -139,7 +139,7 @@ def _values(filters: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _replaced(architecture: Architecture, units: int, image: tuple[int, int, int]) -> Convolution:
+def _replaced(architecture: Architecture, units: int, image: tuple[int, ...]) -> Convolution:
     """The first convolution of the family, with enough channels to give every unit a slot."""
     row = convolutions("s-conv" if architecture == "3-fc" else architecture)[0]
     one = Convolution(image, 1, row.kernel, stride=row.stride, padding=row.kernel // 2)

@@ -22,7 +22,7 @@ class MaskLocality:
 
 
 def mask_locality(
-    state: Mapping[str, Tensor], image: tuple[int, int, int], *, permutation: Tensor | None = None, seed: int = 0
+    state: Mapping[str, Tensor], image: tuple[int, ...], *, permutation: Tensor | None = None, seed: int = 0
 ) -> MaskLocality | None:
     """Of the units with `LEAST_NONZEROS` non-zero weights or more; a pixel counts once for each channel seen.
 
@@ -52,6 +52,6 @@ def mask_locality(
     return MaskLocality(len(chosen), _radius(chosen, image), _radius(shuffled, image))
 
 
-def _radius(masks: np.ndarray, image: tuple[int, int, int]) -> float:
+def _radius(masks: np.ndarray, image: tuple[int, ...]) -> float:
     seen = masks.reshape(-1, *image).sum(1)  # [units, height, width], channels that see a pixel
     return float(np.median(measures.radius_of_gyration(np.sqrt(seen))))

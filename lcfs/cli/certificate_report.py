@@ -22,7 +22,7 @@ def print_certificate(path: Path, certificate: Certificate) -> None:
     for entry in c.ledger:
         bill[entry.item] += entry.bits
     print_table(("billed", "bits"), [(item, f"{bits:,}") for item, bits in bill.items()])
-    level = 1 - 1 / data.classes(train.data)
+    level = 1 - 1 / data.facts(train.data).classes
     rows = []
     for language, bits in c.language_bits.items():
         values = all_bounds(c.train_errors, c.bits if language == c.language else bits, train.images, c.delta)

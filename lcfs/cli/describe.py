@@ -99,7 +99,7 @@ def _inspect_first_layer(run: Path, state: dict[str, Any], picture: Path) -> Non
     from lcfs.runs import Run
 
     config = Run.open(run).config()
-    image = data.image_shape(config.data)
+    image = data.facts(config.data).image
     permutation = data.pixel_permutation(config.seed, image) if config.permute_pixels else None
     layer = first_layer(config.architecture, state, image, permutation=permutation)
     reports.print_first_layer(layer)

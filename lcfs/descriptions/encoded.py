@@ -40,7 +40,7 @@ class Decoded:
     ledger: tuple[Entry, ...]
 
     @property
-    def image(self) -> tuple[int, int, int]:
+    def image(self) -> tuple[int, ...]:
         """(channels, height, width) that the net takes."""
         return self.predictor.image
 

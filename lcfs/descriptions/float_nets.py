@@ -39,7 +39,7 @@ class Predictor:
     architecture: str
     base_channels: int
     kernel_size: int
-    image: tuple[int, int, int]
+    image: tuple[int, ...]
     classes: int
     mean: tuple[int, ...]
     std: tuple[int, ...]

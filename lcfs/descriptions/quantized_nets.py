@@ -24,7 +24,7 @@ class QuantizedPredictor:
     """A net of `lcfs.nets.quantized` without its integers; it sees images as they are, uint8."""
 
     architecture: Architecture
-    image: tuple[int, int, int]
+    image: tuple[int, ...]
     classes: int
 
     def word(self) -> Bits:

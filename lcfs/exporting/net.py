@@ -79,7 +79,7 @@ class NetSpec:
         layers: in order.
     """
 
-    image: tuple[int, int, int]
+    image: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     data: str
@@ -124,7 +124,7 @@ class ExportedNet(nn.Module):
 
 def lower(
     model: nn.Module,
-    image: tuple[int, int, int],
+    image: tuple[int, ...],
     *,
     mean: tuple[float, ...] = (),
     std: tuple[float, ...] = (),

@@ -23,7 +23,7 @@ def save_onnx(
     net: nn.Module,
     path: Path,
     *,
-    image: tuple[int, int, int],
+    image: tuple[int, ...],
     mean: tuple[float, ...],
     std: tuple[float, ...],
     permutation: Int64[Tensor, " pixels"] | None = None,

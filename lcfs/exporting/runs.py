@@ -61,11 +61,11 @@ def export(run: str | Path, output: str | Path, *, checkpoint: str | Path | None
         raise InputError(
             f"{output} cannot hold a resnet18, which is no chain of layers; choose a name that ends in .onnx"
         )
-    image = data.image_shape(config.data)
-    model = build_configured(config, image, data.classes(config.data)).eval()
+    known = data.facts(config.data)
+    image, mean, std = known.image, known.mean, known.std
+    model = build_configured(config, image, known.classes).eval()
     path = Path(checkpoint) if checkpoint is not None else opened.newest_checkpoint()
     load_into(model, load_state(path), origin=str(path), wanted=f"the net of {run}")
-    mean, std = data.normalization(config.data)
     permutation = data.pixel_permutation(config.seed, image) if config.permute_pixels else None
     if config.architecture == "resnet18":
         net = fold_batchnorm(model)

@@ -51,7 +51,7 @@ def build(
     name: str,
     *,
     base_channels: int,
-    image: tuple[int, int, int] = (3, 32, 32),
+    image: tuple[int, ...] = (3, 32, 32),
     classes: int = 10,
     dropout: float = 0.0,
     kernel_size: int = 3,
@@ -91,7 +91,7 @@ def build(
     return _finish(features, "fc2", family.hidden * base_channels, classes, dropout)
 
 
-def build_configured(config: TrainConfig, image: tuple[int, int, int], classes: int) -> nn.Module:
+def build_configured(config: TrainConfig, image: tuple[int, ...], classes: int) -> nn.Module:
     """The net of a run, for images (channels, height, width). Raises InputError as `build`."""
     return build(
         config.architecture,
@@ -138,7 +138,7 @@ def replaces_convolution(parameter_name: str) -> bool:
 
 
 def _feature_layers(
-    family: _Family, kind: str, base_channels: int, image: tuple[int, int, int]
+    family: _Family, kind: str, base_channels: int, image: tuple[int, ...]
 ) -> tuple[OrderedDict[str, nn.Module], int]:
     """The layers that are or replace convolutions, and the number of units that they end in."""
     layers = OrderedDict[str, nn.Module]()
@@ -188,7 +188,7 @@ def _finish(layers: OrderedDict[str, nn.Module], name: str, inputs: int, classes
 
 
 def _check(
-    name: str, base_channels: int, image: tuple[int, int, int], classes: int, dropout: float, kernel_size: int
+    name: str, base_channels: int, image: tuple[int, ...], classes: int, dropout: float, kernel_size: int
 ) -> None:
     if name not in ARCHITECTURES:
         raise InputError(f"architecture must be one of {', '.join(ARCHITECTURES)}, got {name!r}")

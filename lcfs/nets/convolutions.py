@@ -4,7 +4,7 @@ from lcfs.nets.architectures import convolutions
 from theory.operators import Convolution
 
 
-def structures_of(architecture: str, base_channels: int, image: tuple[int, int, int]) -> dict[str, Convolution]:
+def structures_of(architecture: str, base_channels: int, image: tuple[int, ...]) -> dict[str, Convolution]:
     """`conv1.weight` … of S-FC and D-FC as the convolutions of S-CONV and D-CONV; empty for the other nets.
 
     >>> structures_of("s-fc", 150, (3, 32, 32))["conv1.weight"].shape

@@ -63,7 +63,7 @@ class Architecture:
         if len(applied) > _MOST_BLOCKS:
             raise InputError(f"at most {_MOST_BLOCKS} blocks can be applied, got {len(applied)}")
 
-    def check_image(self, image: tuple[int, int, int]) -> None:
+    def check_image(self, image: tuple[int, ...]) -> None:
         """Raises InputError unless height and width can be halved once a stage."""
         step = 2 ** len(self.stages)
         if min(image) < 1 or image[1] % step or image[2] % step:

@@ -46,5 +46,5 @@ def _architecture(fields: dict[str, Any]) -> Architecture:
 
 
 def _known(name: str) -> str:
-    data.classes(name)  # raises InputError for an unknown one
+    data.facts(name)  # raises InputError for an unknown one
     return name

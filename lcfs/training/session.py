@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lcfs import data
 from lcfs.augmentation.augment import Augment
 from lcfs.config import TrainConfig
+from lcfs.data.configured import load_configured
 from lcfs.nets.architectures import build_configured
 from lcfs.ranks.ranks import Ranks
 from lcfs.training import own, sharding
@@ -111,7 +112,7 @@ def start(
 
 def _prepared(config: TrainConfig, dataset: data.Dataset | None) -> data.Dataset:
     if dataset is None:
-        dataset = data.load(config.data, folder=config.data_dir, validation=config.validation, seed=config.seed)
+        dataset = load_configured(config)
     return data.with_random_labels(dataset, config.seed) if config.random_labels else dataset
 
 

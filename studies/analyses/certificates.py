@@ -50,7 +50,7 @@ class Row:
 def row_of(file: Path) -> Row:
     """The numbers of one certificate."""
     c = Certificate.read(file)
-    train_error, level = c.train_errors / c.train.images, 1 - 1 / data.classes(c.train.data)
+    train_error, level = c.train_errors / c.train.images, 1 - 1 / data.facts(c.train.data).classes
     vacuous = c.bounds["occam_kl"] >= level
     return Row(
         file.stem,

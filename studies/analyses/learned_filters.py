@@ -58,7 +58,7 @@ def learned(run: Run) -> tuple[Learned, np.ndarray]:
     config, summary = run.config(), run.summary() or {}
     if summary.get("status") != "finished":
         raise InputError(f"{run.path} has not finished; continue it with lcfs train --resume {run.path}")
-    image = data.image_shape(config.data)
+    image = data.facts(config.data).image
     order = data.pixel_permutation(config.seed, image) if config.permute_pixels else None
     layer = first_layer(config.architecture, load_state(run.newest_checkpoint()), image, permutation=order)
     match, permuted = layer.match, layer.permuted

@@ -28,7 +28,7 @@ def draw_filters(path: Path) -> Path | None:
     except InputError:  # nothing else of a study depends on it
         return None
     config = run.config()
-    channels, height, width = data.image_shape(config.data)
+    channels, height, width = data.facts(config.data).image
     weight = next(tensor for tensor in (state or {})["model"].values() if tensor.ndim >= 2).float().cpu()
     if weight.ndim == 2:
         bank = weight.reshape(-1, channels, height * width)

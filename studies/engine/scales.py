@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from lcfs.config import Architecture, AugmentConfig, Data, OptimizerConfig, TrainConfig
+from lcfs.config import Architecture, AugmentConfig, OptimizerConfig, TrainConfig
 
 SGD = OptimizerConfig("sgd", momentum=0.9, weight_decay=5e-4)
 
@@ -17,7 +17,7 @@ class Scale:
     """
 
     name: str
-    data: Data
+    data: str
     shallow: int
     deep: int
     hidden: int

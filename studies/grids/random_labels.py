@@ -42,7 +42,7 @@ def cells(scale: Scale) -> list[Cell]:
 
 def bits_per_label(record: Record) -> float:
     """Bits of the shortest description for each training label that the net gets right beyond chance; inf for none."""
-    chance = 1 - 1 / data.classes(record.config["data"])
+    chance = 1 - 1 / data.facts(record.config["data"]).classes
     explained = record.samples * (chance - record.metrics["final/train_error"])
     return record.metrics["bits/best"] / explained if explained > 0 else float("inf")
 

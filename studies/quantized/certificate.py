@@ -139,7 +139,7 @@ def _features(images: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def _bits(net: QuantizedNet, image: tuple[int, int, int], classes: int) -> int:
+def _bits(net: QuantizedNet, image: tuple[int, ...], classes: int) -> int:
     """Length of the description, written out."""
     return len(encode(QuantizedPredictor(net.architecture, image, classes), net.levels()).bits)
 

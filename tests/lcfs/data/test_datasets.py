@@ -203,7 +203,9 @@ def test_random_labels_are_of_training_images_alone_and_from_the_seed() -> None:
 
 def test_unknown_name() -> None:
     for call in (data.load, data.fetch, data.verify):
-        with pytest.raises(InputError, match="unknown data set 'mnist'; known are digits, cifar10, cifar100, svhn"):
+        with pytest.raises(
+            InputError, match="unknown data set 'mnist'; known are signals, digits, cifar10, cifar100, svhn"
+        ):
             call("mnist")
 
 
