@@ -13,7 +13,9 @@
 >>> assert_nested(small, large, image=(1, 8, 8))  # each 3×3 convolution is a 5×5 one
 """
 
-from lcfs.testing.assertions import assert_embeds, assert_nested
+from lcfs.testing.controls import assert_only_embeds
+from lcfs.testing.embeds import assert_embeds
+from lcfs.testing.nested import assert_nested
 from lcfs.testing.rounding import forward_error_bound
 from lcfs.testing.strategies import Case, conv_layers, conv_nets, convolutions
 
@@ -21,6 +23,7 @@ __all__ = [
     "Case",
     "assert_embeds",
     "assert_nested",
+    "assert_only_embeds",
     "conv_layers",
     "conv_nets",
     "convolutions",

@@ -33,9 +33,20 @@ def fill(model: nn.Module, seed: int, *, exact: bool) -> nn.Module:
     return model.eval()
 
 
-def image_batch(batch: int, image: tuple[int, ...], like: Tensor, seed: int, *, exact: bool) -> Tensor:
-    """`[batch, *image]` of the type and device of `like`: integers in [−4, 4], or Gaussian numbers."""
+_EXPONENTS = (0, 0, 3, -3, 6)
+_EXACT_EXPONENTS = (0, 0, 4)
+
+
+def image_batch(batch: int, image: tuple[int, ...], seed: int, *, exact: bool) -> Tensor:
+    """Images `[batch, *image]` in float64: integers in [−4, 4], or Gaussian numbers, each image times a power of two.
+
+    Large images wake units whatever their bias is, small ones keep those that saturate in their range.
+    """
     random = torch.Generator().manual_seed(seed)
+    exponents = _EXACT_EXPONENTS if exact else _EXPONENTS
+    sizes = 2.0 ** torch.tensor([exponents[i % len(exponents)] for i in range(batch)], dtype=torch.float64)
     if exact:
-        return torch.randint(-4, 5, (batch, *image), generator=random).to(like)
-    return torch.randn((batch, *image), generator=random, dtype=torch.float64).to(like)
+        numbers = torch.randint(-4, 5, (batch, *image), generator=random).double()
+    else:
+        numbers = torch.randn((batch, *image), generator=random, dtype=torch.float64)
+    return numbers * sizes.reshape(-1, *[1] * len(image))

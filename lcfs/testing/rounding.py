@@ -2,30 +2,27 @@
 
 import copy
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 
+from lcfs.embedding.geometry import convolution_of
 from lcfs.embedding.operations import LinearMap, Norm, Transposed, called
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.embedding.tracing import trace
 from lcfs.errors import InputError
 from lcfs.nets.layers import LocallyConnected2d
+from lcfs.testing.slopes import product_error, slope
 
 _EXTRA = 8  # roundings beyond those of the sum: bias, a folded scale, and what an activation computes inside
 
-# Largest slope of each activation: it carries an error e to at most slope · e. Numbers that it is given may raise it.
-_UNIT = """identity dropout relu relu6 leakyrelu elu celu hardtanh tanh tanhshrink softshrink softsign softplus sigmoid
-    hardsigmoid logsigmoid clamp add sub neg abs iadd isub mul imul"""
-_STEEPER = {"gelu": 1.13, "silu": 1.1, "mish": 1.09, "hardswish": 1.5, "selu": 1.76}
-_SLOPES = dict.fromkeys(_UNIT.split(), 1.0) | _STEEPER
-
 
 @dataclass(frozen=True)
-class _Running:
+class Running:
     """What a call returned, and how far from it the exact value and any other computation of it may lie."""
 
     value: Tensor
@@ -37,12 +34,26 @@ class _Running:
         return self.value.abs() + self.error
 
 
+@dataclass(frozen=True)
+class Roundings:
+    """Relative errors of weights that are not the net's own numbers.
+
+    Attributes:
+        of_layers: of any layer's, as of one into which BatchNorm was folded.
+        of_sums: of those that every embedding computes: of averages, and where several taps of a filter meet one pixel.
+    """
+
+    of_layers: float = 0.0
+    of_sums: float = 0.0
+
+
 def forward_error_bound(model: nn.Module, x: Tensor) -> Tensor:
-    """How far any two computations of a net may differ by rounding, `[batch, ...]` as its output.
+    """Largest difference by rounding between any two computations of a net, `[batch, ...]` as its output.
 
     A sum of K products in any order errs by at most γ_K Σ|w||x|, γ_n = nu / (1 − nu), u half the spacing of numbers
     at 1; later layers carry the error on by |W|, activations by their largest slope. The bound allows each layer a few
-    roundings more, so that it also holds for a computation that has folded BatchNorm into the layer before it.
+    roundings more, so that it also holds for a computation that has folded BatchNorm into the layer before it. It grows
+    with depth, five to ten times a layer: see `assert_embeds`, which starts anew at each layer.
 
     Args:
         model: a net that `lcfs.embed` takes, in evaluation mode, of IEEE arithmetic (no TF32).
@@ -52,65 +63,121 @@ def forward_error_bound(model: nn.Module, x: Tensor) -> Tensor:
         InputError: as `lcfs.embed`; an activation of unbounded slope.
     Source: Higham, Accuracy and Stability of Numerical Algorithms, 2002, §3.1.
     """
-    net = trace(model, tuple(x.shape[1:]))
-    with torch.no_grad():
-        return 2 * _RunningError(net).run(_Running(x, torch.zeros_like(x))).error
+    return 2 * RunningError(trace(model, tuple(x.shape[1:]))).bounded(x).error
 
 
-class _RunningError(fx.Interpreter):
-    """Runs a traced net on values with their errors."""
+@dataclass
+class Arrivals:
+    """What reaches each of some calls in a run, where the run goes on with other numbers instead.
+
+    Attributes:
+        fresh: by call, the numbers to go on with.
+        seen: by call, what reached it.
+    """
+
+    fresh: Mapping[fx.Node, Tensor] = field(default_factory=dict)
+    seen: dict[fx.Node, Running] = field(default_factory=dict)
+
+
+class RunningError(fx.Interpreter):
+    """A traced net run on values with their errors.
+
+    Args:
+        net: what `trace` returns.
+        arrivals: calls of layers at which the run goes on with fresh numbers, known without error.
+        roundings: of the weights of another computation.
+        watch: told of each call, what it was given and what it returned.
+    """
+
+    def __init__(
+        self,
+        net: fx.GraphModule,
+        arrivals: Arrivals | None = None,
+        roundings: Roundings | None = None,
+        watch: Callable[[fx.Node, list[Running], Running], None] | None = None,
+    ) -> None:
+        super().__init__(net)
+        self._arrivals = arrivals or Arrivals()
+        self._roundings = roundings or Roundings()
+        self._watch = watch
+
+    @torch.no_grad()
+    def bounded(self, x: Tensor) -> Running:
+        """The output for images that are known exactly."""
+        found: Running = self.run(Running(x, torch.zeros_like(x)))
+        return found
 
     def run_node(self, n: fx.Node) -> Any:
         if n.op in ("placeholder", "output"):
             return super().run_node(n)
         args, kwargs = self.fetch_args_kwargs_from_env(n)
+        if n in self._arrivals.fresh:
+            (self._arrivals.seen[n],) = _running(args, kwargs)
+            fresh = self._arrivals.fresh[n]
+            args, kwargs = (Running(fresh, torch.zeros_like(fresh)),), {}
         value = self._call(n, args, kwargs, "value")
         if "kind" not in n.meta:  # a size, or a parameter
             return value
-        inputs = [argument for argument in (*args, *kwargs.values()) if isinstance(argument, _Running)]
-        if n.meta["kind"] == "reshape":
-            return _Running(value, self._call(n, args, kwargs, "error"))
-        if n.meta["kind"] == "average":
+        inputs = _running(args, kwargs)
+        found = Running(value, self._error(n, args, kwargs, inputs, value))
+        if self._watch is not None:
+            self._watch(n, inputs, found)
+        return found
+
+    def _error(self, n: fx.Node, args: Any, kwargs: Any, inputs: list[Running], value: Tensor) -> Tensor:
+        kind = n.meta["kind"]
+        if kind == "reshape":
+            return self._call(n, args, kwargs, "error")
+        if kind == "average":
             carried, size = self._call(n, args, kwargs, "error"), self._call(n, args, kwargs, "size")
-            return _Running(value, carried + _gamma(inputs[0].value[0].numel(), value.dtype) * size)
-        if n.meta["kind"] == "elementwise":
-            size = sum((argument.size for argument in inputs), value.abs())
-            carried = self._slope(n, args, kwargs) * sum(argument.error for argument in inputs)
-            return _Running(value, carried + _gamma(0, value.dtype) * size)
-        (x,), module = inputs, self.fetch_attr(str(n.target))
-        return _Running(value, _norm_error(module, x) if isinstance(module, Norm) else _linear_error(module, x))
+            gamma = _gamma(inputs[0].value[0].numel(), value.dtype) + self._roundings.of_sums
+            return carried + gamma * size
+        if kind == "elementwise":
+            size = sum((each.size for each in inputs), value.abs())
+            return self._carried(n, args, kwargs, inputs) + _gamma(0, value.dtype) * size
+        module = self.fetch_attr(str(n.target))
+        if isinstance(module, Norm):
+            return _norm_error(module, inputs[0], self._roundings.of_layers)
+        shapes = n.all_input_nodes[0].meta["shape"], n.meta["shape"]
+        convolution = convolution_of(str(n.target), module, *shapes)
+        axes = convolution.axes if convolution is not None else ()
+        taps = math.prod(axis.kernel for axis in axes) if any(axis.collides for axis in axes) else 0
+        of_sums = self._roundings.of_sums * taps
+        return _linear_error(module, inputs[0], self._roundings.of_layers + of_sums)
+
+    def _carried(self, n: fx.Node, args: Any, kwargs: Any, inputs: list[Running]) -> Tensor:
+        """What an elementwise call makes of the errors of its inputs."""
+        name = called(n, dict(self.module.named_modules()))
+        if name in ("mul", "imul") and len(inputs) == 2:
+            return product_error(inputs[0].value, inputs[0].error, inputs[1].value, inputs[1].error)
+        module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
+        steepest = slope(n.name, name, module, (*args, *kwargs.values()))
+        return steepest * sum((each.error for each in inputs[1:]), inputs[0].error)
 
     def _call(self, n: fx.Node, args: Any, kwargs: Any, part: str) -> Any:
         """The call on one part of what it is given."""
 
         def pick(argument: Any) -> Any:
-            return getattr(argument, part) if isinstance(argument, _Running) else argument
+            return getattr(argument, part) if isinstance(argument, Running) else argument
 
         return getattr(self, n.op)(n.target, map_aggregate(args, pick), map_aggregate(kwargs, pick))
 
-    def _slope(self, n: fx.Node, args: Any, kwargs: Any) -> float:
-        """The largest slope of an elementwise call."""
-        name = called(n, dict(self.module.named_modules())).lower().replace("_", "")
-        module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
-        numbers = [getattr(module, attribute, 0.0) for attribute in ("negative_slope", "alpha")]
-        numbers += [number for number in (*args, *kwargs.values()) if isinstance(number, int | float)]
-        product = name in ("mul", "imul") and not any(isinstance(number, int | float) for number in args)
-        if name not in _SLOPES or product:
-            raise InputError(f"{n.name} ({name}) has no largest slope, so that nothing bounds its rounding")
-        return max(_SLOPES[name], *(abs(float(number)) for number in numbers))
+
+def _running(args: Any, kwargs: Any) -> list[Running]:
+    return [argument for argument in (*args, *kwargs.values()) if isinstance(argument, Running)]
 
 
-def _linear_error(module: LinearMap, x: _Running) -> Tensor:
+def _linear_error(module: LinearMap, x: Running, rounding: float) -> Tensor:
     """|W| e + γ_K (|W| |x| + |b|)."""
     absolute: Any = copy.deepcopy(module)
     for parameter in absolute.parameters():
         parameter.abs_()
     size = absolute(x.size)
     absolute.bias = None
-    return absolute(x.error) + _gamma(_terms(module), size.dtype) * size
+    return absolute(x.error) + (_gamma(_terms(module), size.dtype) + rounding) * size
 
 
-def _norm_error(module: Norm, x: _Running) -> Tensor:
+def _norm_error(module: Norm, x: Running, rounding: float) -> Tensor:
     """|a| e + γ (|a| (|x| + |μ|) + |β|) with a = γ/√(v + ε)."""
     assert module.running_mean is not None
     assert module.running_var is not None
@@ -119,7 +186,7 @@ def _norm_error(module: Norm, x: _Running) -> Tensor:
     shift = module.running_mean.abs() * scale
     shift = shift if module.bias is None else shift + module.bias.abs()
     scale, shift = (each.view(1, -1, *[1] * (x.value.ndim - 2)) for each in (scale, shift))
-    return scale * x.error + _gamma(0, x.value.dtype) * (scale * x.size + shift)
+    return scale * x.error + (_gamma(0, x.value.dtype) + rounding) * (scale * x.size + shift)
 
 
 def _terms(module: LinearMap) -> int:

@@ -16,7 +16,7 @@ from lcfs.embedding.averages import average_matrix
 from lcfs.embedding.geometry import convolution_of
 from lcfs.embedding.tracing import trace
 from lcfs.nets.layers import LocallyConnected2d
-from lcfs.testing import Case, assert_embeds, conv_layers, conv_nets
+from lcfs.testing import Case, assert_only_embeds, conv_layers, conv_nets
 
 INTO = st.sampled_from(["local", "fc"])
 
@@ -24,20 +24,20 @@ INTO = st.sampled_from(["local", "fc"])
 @settings(max_examples=100)
 @given(conv_layers(exact=True), INTO)
 def test_layers_of_integers_embed_with_equality(case: Case, into: str) -> None:
-    assert_embeds(case.model, into, case.image, exact=True)
+    assert_only_embeds(case.model, into, case.image, exact=True)
 
 
 @given(conv_nets(exact=True), INTO)
 def test_nets_of_integers_embed_with_equality(case: Case, into: str) -> None:
-    assert_embeds(case.model, into, case.image, exact=True)
+    assert_only_embeds(case.model, into, case.image, exact=True)
 
 
 @given(conv_nets(exact=True))
 def test_sparse_and_embedded_twice(case: Case) -> None:
     """CONV ⊂ LOCAL ⊂ FC in two steps is what it is in one."""
     sparse = lcfs.embed(case.model, "fc", case.image, sparse=True)
-    assert_embeds(case.model, sparse, case.image, exact=True)
-    assert_embeds(case.model, lcfs.embed(sparse, "fc", case.image), case.image, exact=True)
+    assert_only_embeds(case.model, sparse, case.image, exact=True)
+    assert_only_embeds(case.model, lcfs.embed(sparse, "fc", case.image), case.image, exact=True)
     local = lcfs.embed(case.model, "local", case.image)
     twice, once = (
         lcfs.embed(local, "fc", case.image).state_dict(),
@@ -49,7 +49,7 @@ def test_sparse_and_embedded_twice(case: Case) -> None:
 
 @given(conv_nets(), INTO)
 def test_floats_obey_the_forward_error_bound(case: Case, into: str) -> None:
-    assert_embeds(case.model, into, case.image)
+    assert_only_embeds(case.model, into, case.image)
 
 
 @given(conv_nets(), st.booleans())
@@ -122,7 +122,7 @@ def test_sparse_layers_learn_as_dense_ones_do(case: Case) -> None:
 )
 @pytest.mark.parametrize("into", ["local", "fc"])
 def test_every_kind_of_average(pool: nn.Module, image: tuple[int, ...], into: str) -> None:
-    assert_embeds(nn.Sequential(pool).double(), into, image)
+    assert_only_embeds(nn.Sequential(pool).double(), into, image)
 
 
 class _Functions(nn.Module):
@@ -148,8 +148,8 @@ class _Functions(nn.Module):
 @pytest.mark.parametrize("into", ["local", "fc"])
 def test_functions_methods_and_operators(into: str) -> None:
     net = _Functions().double()
-    assert_embeds(net, into, (2, 9, 4))
-    assert_embeds(net, lcfs.embed(net, "fc", (2, 9, 4), sparse=True), (2, 9, 4))
+    assert_only_embeds(net, into, (2, 9, 4))
+    assert_only_embeds(net, lcfs.embed(net, "fc", (2, 9, 4), sparse=True), (2, 9, 4))
 
 
 class _Twice(nn.Module):
@@ -165,7 +165,7 @@ class _Twice(nn.Module):
 
 def test_a_layer_that_sees_two_sizes_becomes_two_matrices() -> None:
     net = _Twice().double()
-    assert_embeds(net, "fc", (2, 8))
+    assert_only_embeds(net, "fc", (2, 8))
     shapes = {name: tuple(p.shape) for name, p in lcfs.embed(net, "fc", (2, 8)).named_parameters() if p.ndim == 2}
     assert shapes == {"conv.weight": (16, 16), "conv_.weight": (8, 8), "avg_pool1d.weight": (8, 16)}
 

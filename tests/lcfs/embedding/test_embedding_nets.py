@@ -10,7 +10,7 @@ import lcfs
 from lcfs.config import TrainConfig
 from lcfs.nets.folding import fold_batchnorm
 from lcfs.runs import Run
-from lcfs.testing import assert_embeds
+from lcfs.testing import assert_only_embeds
 from lcfs.testing.filling import fill
 from lcfs.training.loop import train
 
@@ -24,14 +24,14 @@ def _net(name: str, image: tuple[int, int, int] = IMAGE) -> nn.Module:
 @pytest.mark.parametrize("into", ["local", "fc"])
 @pytest.mark.parametrize("name", lcfs.ARCHITECTURES)
 def test_all_nets_embed(name: str, into: str) -> None:
-    assert_embeds(_net(name).double(), into, IMAGE)
+    assert_only_embeds(_net(name).double(), into, IMAGE)
 
 
 @pytest.mark.parametrize("name", ["s-conv", "d-conv", "resnet18"])
 def test_folded_nets_embed(name: str) -> None:
     """BatchNorm folds into the convolution, and that embeds; the bound allows for the folded scale."""
     net = _net(name).double()
-    assert_embeds(net, lcfs.embed(fold_batchnorm(net), "fc", IMAGE), IMAGE)
+    assert_only_embeds(net, lcfs.embed(fold_batchnorm(net), "fc", IMAGE), IMAGE)
 
 
 @pytest.mark.parametrize("family", ["s", "d"])
@@ -42,11 +42,11 @@ def test_state_dicts_load_into_the_twin(family: str, kind: str) -> None:
     twin = lcfs.build(f"{family}-{kind}", base_channels=2, image=IMAGE, classes=5).eval()
     twin.load_state_dict(embedded.state_dict())
     assert [tuple(p.shape) for p in twin.parameters()] == [tuple(p.shape) for p in embedded.parameters()]
-    assert_embeds(net, twin, IMAGE)
+    assert_only_embeds(net, twin, IMAGE)
     if kind == "local":  # LOCAL ⊂ FC for the twin itself
         whole = lcfs.build(f"{family}-fc", base_channels=2, image=IMAGE, classes=5).eval()
         whole.load_state_dict(lcfs.embed(twin, "fc", IMAGE).state_dict())
-        assert_embeds(twin, whole, IMAGE)
+        assert_only_embeds(twin, whole, IMAGE)
 
 
 @pytest.mark.parametrize("name", ["s-conv", "d-conv"])
@@ -62,10 +62,10 @@ def test_trained_nets_embed(name: str, tmp_path: Path) -> None:
     for kind in ("local", "fc"):
         twin = lcfs.build(name.replace("conv", kind), base_channels=2, image=image)
         twin.load_state_dict(lcfs.embed(net, kind, image).state_dict())
-        assert_embeds(net, twin.eval(), image)
+        assert_only_embeds(net, twin.eval(), image)
         back = lcfs.project(twin, net, image)
         assert back.off_local == 0
-        assert_embeds(net, back.model, image)
+        assert_only_embeds(net, back.model, image)
 
 
 def test_units_of_a_channel_start_alike_and_then_differ() -> None:

@@ -1,4 +1,4 @@
-"""Assertions: that one net is another one embedded, and that one class of linear maps is a part of another."""
+"""The assertion that one class of linear maps is a part of another."""
 
 import copy
 import math
@@ -8,63 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lcfs.embedding import embed
 from lcfs.embedding.geometry import convolution_of
-from lcfs.embedding.layers import Into
 from lcfs.embedding.operations import Forward, LinearMap, Shape, Transposed
 from lcfs.embedding.sparse import SparseLinear
-from lcfs.embedding.tracing import example_parameter
 from lcfs.errors import InputError
 from lcfs.nets.layers import LocallyConnected2d
 from lcfs.testing.filling import fill, image_batch
-from lcfs.testing.rounding import forward_error_bound
 from theory.operators import project_conv
 
 _SOLVED = 1e-9  # relative: where taps collide, a pseudo-inverse of condition below 10⁶ is solved in float64
 
 
-def assert_embeds(
-    model: nn.Module,
-    into: Into | nn.Module,
-    image: Sequence[int],
-    *,
-    exact: bool = False,
-    batch: int = 3,
-    seed: int = 0,
-) -> None:
-    """That an embedding computes what the net computes, on random images of the net's type.
-
-    Args:
-        model: a net that `lcfs.embed` takes, in evaluation mode.
-        into: the net that claims to be its embedding; or "local" or "fc", to check that of `lcfs.embed`.
-        image: shape of one image, (channels, *spatial).
-        exact: give images of small integers and ask for equality, bit by bit; for nets of such numbers, as those of
-            `conv_nets(exact=True)`. Else the two may differ by `forward_error_bound`, which holds for every order of
-            summation, and no tolerance is chosen.
-
-    Raises:
-        AssertionError: the outputs differ, in shape or by more than that; it says where and by how much.
-        InputError: as `lcfs.embed`.
-    """
-    embedded = embed(model, into, image) if isinstance(into, str) else into
-    x = image_batch(batch, tuple(image), example_parameter(model), seed, exact=exact)
-    with torch.no_grad():
-        expected, found = model(x.clone()), embedded(x.clone())  # an activation may work in place
-    if expected.shape != found.shape:
-        raise AssertionError(f"the net gives {tuple(expected.shape)}, its embedding {tuple(found.shape)}")
-    bound = torch.zeros_like(expected) if exact else forward_error_bound(model, x)
-    difference = (found.to(expected) - expected).abs()
-    if not bool((difference <= bound).all()):  # so that a NaN fails
-        excess = (difference - bound).nan_to_num(nan=math.inf)
-        worst = tuple(int(i) for i in np.unravel_index(int(excess.argmax()), excess.shape))
-        raise AssertionError(
-            f"output {list(worst)} is {float(expected[worst]):.9g} and embedded {float(found[worst]):.9g}: they differ "
-            f"by {float(difference[worst]):.3g}, of which rounding explains {float(bound[worst]):.3g}"
-        )
-
-
 def assert_nested(inner: nn.Module, outer: nn.Module, image: Sequence[int], *, draws: int = 3, seed: int = 0) -> None:
-    """That each function of `inner` is a function of `outer`, which projecting random members on `outer` decides.
+    """Assert that each function of `inner` is one of `outer`, which projecting random members on `outer` decides.
 
     The members have integer weights and go through float64, so that a class that is no part of the other one is
     found out by the energy that the projection loses, far above rounding.
@@ -99,7 +55,7 @@ def assert_nested(inner: nn.Module, outer: nn.Module, image: Sequence[int], *, d
 def _affine(member: nn.Module, image: Shape, seed: int) -> tuple[np.ndarray, np.ndarray, Shape]:
     """(W, b, shape of one output) of x ↦ W x + b, from the unit vectors."""
     units, black = torch.eye(math.prod(image), dtype=torch.float64), torch.zeros(1, *image, dtype=torch.float64)
-    x = image_batch(2, image, black, seed, exact=True)
+    x = image_batch(2, image, seed, exact=True)
     with torch.no_grad():
         constant = member(black)
         matrix = (member(units.view(-1, *image)) - constant).flatten(1).T
