@@ -118,24 +118,6 @@ def catoni(train_error: float, description_bits: float, samples: int, delta: flo
     return _round_up(train_error, float(np.min(np.expm1(-gamma / samples * shifted) / np.expm1(-gamma / samples))))
 
 
-def samples_needed(train_error: float, description_bits: float, level: float, delta: float = 0.05) -> int:
-    """The least m at which `occam_kl` < level, for level in [train_error + 1e-12, 1]."""
-    _check(train_error, 1, delta, description_bits=description_bits)
-    if not train_error + 1e-12 <= level <= 1:
-        raise ValueError(f"level must lie in [train_error + 1e-12, 1], got {level} for train_error {train_error}")
-
-    def reached(samples: int) -> bool:
-        return occam_kl(train_error, description_bits, samples, delta) < level
-
-    low, high = 0, 1
-    while not reached(high):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reached(middle) else (middle, high)
-    return high
-
-
 def kl(q: float, p: float) -> float:
     """Binary relative entropy q ln(q/p) + (1−q) ln((1−q)/(1−p)) in nats, for q and p in [0, 1]; may be infinite."""
     if not (0 <= q <= 1 and 0 <= p <= 1):

@@ -39,8 +39,6 @@ def test_invalid_arguments_are_named(bound, arguments: tuple, name: str) -> None
         (lambda: bounds.occam_binomial(1, math.nan, 10), "description_bits"),
         (lambda: bounds.test_set_bound(1, 10, 2.0), "delta"),
         (lambda: bounds.catoni(0.1, 10.0, 100, a=0.0), "a"),
-        (lambda: bounds.samples_needed(0.5, 10.0, 0.5), "level"),
-        (lambda: bounds.samples_needed(0.5, 10.0, 1.5), "level"),
         (lambda: bounds.kl(1.5, 0.5), "q and p"),
         (lambda: bounds.kl_inverse(-0.5, 0.5), "q"),
         (lambda: bounds.kl_inverse(0.5, math.nan), "c"),
