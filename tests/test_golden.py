@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from lcfs.certificates.certificate import Certificate
-from lcfs.descriptions.encoded import decode, encode, likely_structures
+from lcfs.descriptions.encoded import decode
 from lcfs.runs import Run
 from lcfs.training.loop import train
 
@@ -24,7 +24,7 @@ def test_seven_certificates_are_committed() -> None:
 def test_a_committed_certificate_decodes_and_encodes_byte_for_byte(path: Path, tmp_path: Path) -> None:
     certificate = Certificate.read(path)
     decoded = decode(certificate.description)
-    encoded = encode(decoded.predictor, decoded.arrays, likely_structures(decoded.predictor))
+    encoded = decoded.encode()
     assert encoded.bits == certificate.description
     assert encoded.ledger == certificate.ledger
     certificate.write(tmp_path / path.name)

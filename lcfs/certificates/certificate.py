@@ -4,11 +4,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lcfs import data
 from lcfs.certificates import container
 from lcfs.certificates.evidence import Sample
-from theory import bounds
 from theory.codes import Bits
 from theory.languages import Entry
+from theory.verdicts import Bounds, Verdict, judge
 
 FORMAT = 1
 
@@ -19,7 +20,7 @@ class Certificate:
     is at most each of `bounds`.
 
     description: the net, a codeword of the prefix-free code of this package.
-    language_bits: what the net's length would be in every language, the one chosen included.
+    language, language_bits: the language of the description, and the net's length in bits in every language.
     ledger: what the bits were spent on; sums to the length of the description.
     train, train_errors: the sample and the number of its images that the decoded net gets wrong.
     test, test_errors: the same for the test set, which no bound but `test_set_bound` uses.
@@ -34,12 +35,17 @@ class Certificate:
     test: Sample
     test_errors: int
     delta: float
-    bounds: dict[str, float]
+    bounds: Bounds
 
     @property
     def bits(self) -> int:
         """Description length."""
         return len(self.description)
+
+    def verdict(self) -> Verdict:
+        """Whether the tightest bound says more than guessing does. Raises InputError for an unknown data set."""
+        classes = data.facts(self.train.data).classes
+        return judge(self.train_errors, self.bits, self.train.images, delta=self.delta, classes=classes)
 
     def write(self, path: Path) -> None:
         """One file, written atomically. Raises InputError if it cannot be written."""
@@ -69,21 +75,10 @@ class Certificate:
                 test=Sample(**header["test"]),
                 test_errors=_number(header, "test_errors"),
                 delta=float(header["delta"]),
-                bounds={str(name): float(value) for name, value in header["bounds"].items()},
+                bounds=Bounds(**{name: float(value) for name, value in header["bounds"].items()}),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise container.Damaged(f"{path} has a header that is not a certificate's ({error})") from error
-
-
-def all_bounds(errors: int, bits: float, samples: int, delta: float) -> dict[str, float]:
-    """Every bound for the 0-1 loss by name, as printed in the paper first, the tightest last."""
-    error = errors / samples
-    return {
-        "theorem1": bounds.theorem1(error, bits, samples, delta),
-        "occam_hoeffding": bounds.occam_hoeffding(error, bits, samples, delta),
-        "occam_kl": bounds.occam_kl(error, bits, samples, delta),
-        "occam_binomial": bounds.occam_binomial(errors, bits, samples, delta),
-    }
 
 
 def _number(header: dict[str, Any], key: str) -> int:

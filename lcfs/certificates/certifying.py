@@ -1,6 +1,5 @@
 """lcfs certify: from a trained net to a certificate."""
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,37 +9,33 @@ import torch
 from torch import Tensor
 
 from lcfs import data
-from lcfs.certificates.certificate import Certificate, all_bounds
+from lcfs.certificates.certificate import Certificate
 from lcfs.certificates.coarsening import Coarsening, coarsen
 from lcfs.certificates.evidence import Sample, count_errors
 from lcfs.config import TrainConfig
-from lcfs.descriptions.encoded import Encoded, decode, encode, likely_structures
-from lcfs.descriptions.float_nets import Predictor, ten_thousandths
+from lcfs.descriptions.encoded import Encoded, decode, encode
+from lcfs.descriptions.float_nets import FloatPredictor, ten_thousandths
 from lcfs.descriptions.quantized_nets import QuantizedPredictor
 from lcfs.errors import InputError
-from lcfs.nets.architectures import build_configured
 from lcfs.nets.folding import fold_batchnorm
 from lcfs.nets.quantized import Architecture, QuantizedNet
 from lcfs.runs import Run
 from lcfs.runs.checkpoints import load_into, load_state
+from lcfs.runs.nets import net_of
 from lcfs.runs.quantized_run import QuantizedRun
-from theory import bounds
+from theory.verdicts import Verdict, all_bounds, judge
 
 AS_TRAINED = Coarsening()
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One candidate: how the net was coarsened, what its description comes to, and the bound.
-
-    samples_needed: images that would make a vacuous bound better than guessing, inf if none would; 0 if it is not.
-    """
+    """One candidate: how the net was coarsened, what its description comes to, and the verdict on it."""
 
     how: Coarsening
     bits: int
     train_errors: int
-    bound: float
-    samples_needed: float
+    verdict: Verdict
 
 
 def certify(
@@ -59,7 +54,7 @@ def certify(
         checkpoint: a state dict of that net to take instead of the run's newest checkpoint.
         data_dir: folder of the data set, as for `lcfs.data.load`.
         delta: the bounds fail with at most this probability, in (0, 1).
-        candidates: ways of pruning and quantizing; the one with the least Occam–binomial bound is certified, or, where
+        candidates: ways of pruning and quantizing; the one with the least bound is certified, or, where
             all are vacuous, the one that lacks the fewest images. All are hypotheses of the same prefix-free code, so
             looking at several costs nothing. A quantized net is taken as it is.
         on_attempt: called after each of several candidates, whose errors are compared in float32.
@@ -70,13 +65,14 @@ def certify(
     """
     opened = Run.open(Path(run))
     path = Path(checkpoint) if checkpoint is not None else opened.newest_checkpoint()
-    if (quantized := QuantizedRun.open(opened.path)) is not None:
+    if isinstance(opened, QuantizedRun):
         if tuple(candidates) != (AS_TRAINED,):
             raise InputError(
                 f"{run} holds a quantized net, which is certified as it is: leave densities and values out"
             )
+        quantized = opened.quantized()
         dataset = data.load(quantized.data, folder=data_dir or quantized.data_dir)
-        return certify_levels(quantized.architecture, load_state(path), dataset, delta=delta, origin=str(path))
+        return certify_quantized(quantized.architecture, load_state(path), dataset, delta=delta, origin=str(path))
     config = opened.config()
     dataset = data.load(config.data, folder=data_dir or config.data_dir, validation=config.validation, seed=config.seed)
     return certify_state(
@@ -105,11 +101,11 @@ def certify_state(
     ways = tuple(candidates)
     if not ways:
         raise ValueError("certify needs at least one candidate")
-    encoded = [encode(predictor, coarsen(arrays, how), likely_structures(predictor)) for how in ways]
+    encoded = [encode(predictor, coarsen(arrays, how)) for how in ways]
     best = 0
     if len(ways) > 1:
         attempts = [_attempt(how, one, dataset, delta, on_attempt) for how, one in zip(ways, encoded, strict=True)]
-        best = min(range(len(ways)), key=lambda i: (attempts[i].samples_needed, attempts[i].bound, attempts[i].bits))
+        best = min(range(len(ways)), key=lambda i: _rank(attempts[i]))
     return _certificate(encoded[best], dataset, delta, config.validation, config.seed)
 
 
@@ -122,19 +118,21 @@ def _attempt(
 ) -> Attempt:
     """What a candidate comes to, its errors counted in float32."""
     decoded = decode(encoded.bits)
-    errors = count_errors(decoded.net, decoded, dataset.train, torch.float32)
-    bits, images, level = len(encoded.bits), len(dataset.train), 1 - 1 / dataset.classes
-    bound = all_bounds(errors, bits, images, delta)["occam_binomial"]
-    needed = 0.0
-    if bound >= level:
-        needed = bounds.samples_needed(errors / images, bits, level, delta) if errors / images < level else math.inf
-    attempt = Attempt(how, bits, errors, bound, needed)
+    errors = count_errors(decoded, dataset.train, torch.float32)
+    bits = len(encoded.bits)
+    verdict = judge(errors, bits, len(dataset.train), delta=delta, classes=dataset.classes)
+    attempt = Attempt(how, bits, errors, verdict)
     if on_attempt:
         on_attempt(attempt)
     return attempt
 
 
-def certify_levels(
+def _rank(attempt: Attempt) -> tuple[float, float, int]:
+    """The better a candidate the less: images that it lacks, then its bound, then its bits."""
+    return attempt.verdict.samples_needed, attempt.verdict.bound, attempt.bits
+
+
+def certify_quantized(
     architecture: Architecture,
     state: dict[str, Tensor],
     dataset: data.Dataset,
@@ -147,7 +145,7 @@ def certify_levels(
     net = QuantizedNet(architecture, dataset.image_shape[0], dataset.classes)
     load_into(net, state, origin=origin, wanted="this quantized net")
     predictor = QuantizedPredictor(architecture, dataset.image_shape, dataset.classes)
-    return _certificate(encode(predictor, net.levels()), dataset, delta, validation=0, seed=0)
+    return _certificate(encode(predictor, net.integers()), dataset, delta, validation=0, seed=0)
 
 
 def _check_delta(delta: float) -> None:
@@ -158,7 +156,7 @@ def _check_delta(delta: float) -> None:
 def _certificate(encoded: Encoded, dataset: data.Dataset, delta: float, validation: int, seed: int) -> Certificate:
     """What the decoded net achieves on the sample."""
     decoded = decode(encoded.bits)
-    errors = count_errors(decoded.net, decoded, dataset.train)
+    errors = count_errors(decoded, dataset.train)
     return Certificate(
         description=encoded.bits,
         language=encoded.language,
@@ -167,14 +165,14 @@ def _certificate(encoded: Encoded, dataset: data.Dataset, delta: float, validati
         train=Sample.of(dataset, "train", validation, seed),
         train_errors=errors,
         test=Sample.of(dataset, "test", validation, seed),
-        test_errors=count_errors(decoded.net, decoded, dataset.test),
+        test_errors=count_errors(decoded, dataset.test),
         delta=delta,
         bounds=all_bounds(errors, len(encoded.bits), len(dataset.train), delta),
     )
 
 
-def _predictor(config: TrainConfig, dataset: data.Dataset) -> Predictor:
-    return Predictor(
+def _predictor(config: TrainConfig, dataset: data.Dataset) -> FloatPredictor:
+    return FloatPredictor(
         config.architecture,
         config.base_channels,
         config.kernel_size,
@@ -188,6 +186,5 @@ def _predictor(config: TrainConfig, dataset: data.Dataset) -> Predictor:
 
 def _folded(config: TrainConfig, state: dict[str, Tensor], dataset: data.Dataset, origin: str) -> dict[str, np.ndarray]:
     """Arrays of the net with BatchNorm folded away, float32."""
-    model = build_configured(config, dataset.image_shape, dataset.classes)
-    load_into(model, state, origin=origin, wanted=f"this {config.architecture}")
+    model = net_of(config, state, dataset.image_shape, dataset.classes, origin=origin)
     return {name: tensor.float().numpy() for name, tensor in fold_batchnorm(model).state_dict().items()}

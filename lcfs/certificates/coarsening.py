@@ -37,9 +37,9 @@ def coarsen(arrays: Mapping[str, np.ndarray], how: Coarsening) -> dict[str, np.n
     """
     coarse = {}
     for name, array in arrays.items():
-        found = np.asarray(array, dtype=np.float32)
-        found = prune(found, how.density) if found.ndim > 1 else found
-        coarse[name] = found if how.value_bits is None else share(found, 2**how.value_bits)
+        pruned = np.asarray(array, dtype=np.float32)
+        pruned = prune(pruned, how.density) if pruned.ndim > 1 else pruned
+        coarse[name] = pruned if how.value_bits is None else share(pruned, 2**how.value_bits)
     return coarse
 
 

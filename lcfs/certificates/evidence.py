@@ -1,22 +1,15 @@
 """What a certificate is about: a sample, and how many of its images a predictor gets wrong."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lcfs.data import Dataset, ImageSet
+from lcfs.descriptions.encoded import Decoded
+from lcfs.descriptions.predictor import Predictor
 
 _BATCH = 500
-
-
-@runtime_checkable
-class Sees(Protocol):
-    """Anything that knows how a net is shown an image."""
-
-    def inputs(self, images: Tensor) -> Tensor:
-        """uint8 `[b, c, h, w]` → what the net sees."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +34,19 @@ class Sample:
 
 
 @torch.no_grad()
-def count_errors(net: nn.Module, sees: Sees, images: ImageSet, dtype: torch.dtype = torch.float64) -> int:
+def count_errors(decoded: Decoded, images: ImageSet, dtype: torch.dtype = torch.float64) -> int:
     """Number of images that the net gets wrong: each once, as it is, one after the other, in evaluation mode.
 
     In float64: its rounding, which may differ from machine to machine, moves logits by some 1e-13, so that only an
     image whose two best logits agree to that precision could be counted otherwise elsewhere. float32, several times
     faster, is for comparing candidates.
     """
-    net.eval().to(dtype)
+    net = decoded.net().to(dtype)
     batches = zip(images.images.split(_BATCH), images.labels.split(_BATCH), strict=True)
-    return sum(int((net(_seen(sees, x, dtype)).argmax(1) != y).sum()) for x, y in batches)
+    return sum(int((net(_seen(decoded.predictor, x, dtype)).argmax(1) != y).sum()) for x, y in batches)
 
 
-def _seen(sees: Sees, images: Tensor, dtype: torch.dtype) -> Tensor:
+def _seen(predictor: Predictor, images: Tensor, dtype: torch.dtype) -> Tensor:
     """What the net sees, in this precision; integers stay as they are."""
-    seen = sees.inputs(images)
+    seen = predictor.inputs(images)
     return seen.to(dtype) if seen.is_floating_point() else seen

@@ -1,13 +1,14 @@
 """lcfs verify: everything that a certificate claims, computed anew from its bits."""
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from lcfs import data
-from lcfs.certificates.certificate import Certificate, all_bounds
+from lcfs.certificates.certificate import Certificate
 from lcfs.certificates.container import Damaged
 from lcfs.certificates.evidence import Sample, count_errors
 from lcfs.descriptions.encoded import Decoded, decode
+from theory.verdicts import all_bounds
 
 _TOLERANCE = 1e-9  # the bounds' last bits may differ between machines' mathematical libraries
 
@@ -71,40 +72,41 @@ def _differences(claim: Certificate, decoded: Decoded, data_dir: str | Path | No
     if not train.validation < len(full.train) or not 0 <= train.seed < 2**32:
         return [f"validation is {train.validation:,} and seed {train.seed:,}, impossible for {train.data}"]
     dataset = data.load(train.data, folder=data_dir, validation=train.validation, seed=train.seed)
-    if (decoded.image, decoded.classes) != (dataset.image_shape, dataset.classes):
-        seen = f"{decoded.image} in {decoded.classes} classes"
+    image, classes = decoded.predictor.image, decoded.predictor.classes
+    if (image, classes) != (dataset.image_shape, dataset.classes):
+        seen = f"{image} in {classes} classes"
         return [f"the net takes images {seen}, {train.data} has {dataset.image_shape} in {dataset.classes}"]
     wrong = []
     for name, claimed in (("train", claim.train), ("test", claim.test)):
-        found = Sample.of(dataset, name, train.validation, train.seed)
+        sample = Sample.of(dataset, name, train.validation, train.seed)
         for field in fields(Sample):
-            wrong += _compare(f"{name}.{field.name}", getattr(claimed, field.name), getattr(found, field.name))
+            wrong += _compare(f"{name}.{field.name}", getattr(claimed, field.name), getattr(sample, field.name))
     if wrong:
         return wrong
-    errors = count_errors(decoded.net, decoded, dataset.train)
+    errors = count_errors(decoded, dataset.train)
     wrong += _compare("train_errors", claim.train_errors, errors)
-    wrong += _compare("test_errors", claim.test_errors, count_errors(decoded.net, decoded, dataset.test))
+    wrong += _compare("test_errors", claim.test_errors, count_errors(decoded, dataset.test))
     wrong += _compare("language", claim.language, decoded.language)
     wrong += _compare("ledger", claim.ledger, decoded.ledger)
-    wrong += _compare_numbers("bits in", claim.language_bits, decoded.language_bits())
-    found_bounds = all_bounds(errors, claim.bits, len(dataset.train), claim.delta)
-    return wrong + _compare_numbers("bound", claim.bounds, found_bounds)
+    wrong += _compare_numbers("bits in", claim.language_bits, decoded.encode().language_bits)
+    bounds = all_bounds(errors, claim.bits, len(dataset.train), claim.delta)
+    return wrong + _compare_numbers("bound", asdict(claim.bounds), asdict(bounds))
 
 
-def _compare_numbers(what: str, claimed: dict[str, float], found: dict[str, float]) -> list[str]:
+def _compare_numbers(what: str, claimed: dict[str, float], true: dict[str, float]) -> list[str]:
     """Names and values, up to the rounding of mathematical libraries; a NaN is within no tolerance."""
-    if sorted(claimed) != sorted(found):
-        return [f"{what}: the certificate names {', '.join(sorted(claimed))}, expected {', '.join(sorted(found))}"]
+    if sorted(claimed) != sorted(true):
+        return [f"{what}: the certificate names {', '.join(sorted(claimed))}, expected {', '.join(sorted(true))}"]
     return [
         f"{what} {name} is claimed to be {claimed[name]}, it is {value}"
-        for name, value in found.items()
+        for name, value in true.items()
         if not abs(claimed[name] - value) <= _TOLERANCE * max(value, 1)
     ]
 
 
-def _compare(name: str, claimed: object, found: object) -> list[str]:
-    if claimed == found:
+def _compare(name: str, claimed: object, true: object) -> list[str]:
+    if claimed == true:
         return []
-    if isinstance(found, tuple | list):
+    if isinstance(true, tuple | list):
         return [f"{name} is not what the bits and the data give"]
-    return [f"{name} is claimed to be {claimed}, it is {found}"]
+    return [f"{name} is claimed to be {claimed}, it is {true}"]

@@ -1,14 +1,18 @@
 """lcfs certify and lcfs verify: from a run to a certificate, and its independent check."""
 
+import math
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from lcfs.cli.arguments import parse
 from lcfs.errors import InputError
+
+if TYPE_CHECKING:
+    from theory.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def certify(arguments: list[str]) -> int:
     output = options.output
     from lcfs.certificates import Attempt, Coarsening
     from lcfs.certificates import certify as make
-    from lcfs.cli.certificate_report import print_certificate
+    from lcfs.certificates.report import print_certificate
 
     try:
         ways = product(options.densities, options.value_bits or (None,))
@@ -62,11 +66,11 @@ def certify(arguments: list[str]) -> int:
         values = "all values" if how.value_bits is None else f"{how.value_bits} bits a value"
         print(
             f"density {how.density:g}, {values}: {attempt.bits:,} bits, {attempt.train_errors:,} training errors, "
-            f"bound {attempt.bound:.4f}{_lacking(attempt.samples_needed)}",
+            f"bound {attempt.verdict.bound:.4f}{_lacking(attempt.verdict)}",
             flush=True,
         )
 
-    found = make(
+    certificate = make(
         options.run,
         checkpoint=options.checkpoint,
         data_dir=options.data_dir,
@@ -74,18 +78,18 @@ def certify(arguments: list[str]) -> int:
         candidates=candidates,
         on_attempt=show if len(candidates) > 1 else None,
     )
-    found.write(output)
-    print_certificate(output, found)
+    certificate.write(output)
+    print_certificate(output, certificate)
     return 0
 
 
-def _lacking(samples_needed: float) -> str:
+def _lacking(verdict: "Verdict") -> str:
     """How far a candidate is from a bound that says something."""
-    if not samples_needed:
+    if not verdict.vacuous:
         return ""
-    return (
-        ", vacuous at any size" if samples_needed == float("inf") else f", vacuous below {samples_needed:,.0f} images"
-    )
+    if verdict.samples_needed == math.inf:
+        return ", vacuous at any size"
+    return f", vacuous below {verdict.samples_needed:,.0f} images"
 
 
 def verify(arguments: list[str]) -> int:
@@ -93,12 +97,12 @@ def verify(arguments: list[str]) -> int:
     options = parse(VerifyOptions, arguments, "lcfs verify")
     file = options.file
     from lcfs.certificates import verify as check
-    from lcfs.cli.certificate_report import print_certificate
+    from lcfs.certificates.report import print_certificate
 
-    found = check(file, data_dir=options.data_dir)
-    if found.certificate is not None and found.verified:
-        print_certificate(file, found.certificate)
-    for difference in found.differences:
+    verification = check(file, data_dir=options.data_dir)
+    if verification.certificate is not None and verification.verified:
+        print_certificate(file, verification.certificate)
+    for difference in verification.differences:
         print(f"differs: {difference}")
-    print(f"{file}: {'verified' if found.verified else 'NOT verified'}")
-    return 0 if found.verified else 1
+    print(f"{file}: {'verified' if verification.verified else 'NOT verified'}")
+    return 0 if verification.verified else 1

@@ -1,11 +1,11 @@
 """The architecture word: which predictor a description's arrays belong to, everything of it that is not an array.
 
-The code is fixed by this file, before any data: a certificate's bits begin with the word of a `Predictor`, and the
-decoder builds the net from the word and the arrays that follow. Normalization constants come from the data, so they are
-in the word and paid for; so is the seed of a pixel permutation.
+The code is fixed by this file, before any data: a certificate's bits begin with the word of a `FloatPredictor`, and
+the decoder builds the net from the word and the arrays that follow. Normalization constants come from the data, so they
+are in the word and paid for; so is the seed of a pixel permutation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,11 @@ from torch import Tensor, nn
 from lcfs import data
 from lcfs.errors import InputError
 from lcfs.nets.architectures import ARCHITECTURES, build
+from lcfs.nets.convolutions import structures_of
 from lcfs.nets.folding import fold_batchnorm
+from theory import languages
 from theory.codes import Bits, EliasDelta, Uniform
+from theory.languages import Description, Found
 
 _UNIT = 10_000  # normalization constants are written in ten-thousandths
 _LARGEST = 1 << 29  # weights; a forged word must not fill the memory
@@ -29,7 +32,7 @@ def ten_thousandths(constants: Sequence[float]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Predictor:
+class FloatPredictor:
     """A net of `lcfs.build` with BatchNorm folded away, the normalization of its input, and its permutation of pixels.
 
     `mean` and `std` per channel, of pixels in [0, 1], in ten-thousandths, 0…9999 and 1…10000; `permutation_seed` ≥ 0
@@ -56,7 +59,7 @@ class Predictor:
         return Bits.join(parts)
 
     @classmethod
-    def parse(cls, bits: Bits) -> tuple["Predictor", Bits]:
+    def parse(cls, bits: Bits) -> tuple["FloatPredictor", Bits]:
         """(the predictor, the bits behind its word). Raises ValueError for bits that are no word of a net."""
         index, bits = Uniform(len(ARCHITECTURES)).decode(bits)
         numbers = []
@@ -73,8 +76,8 @@ class Predictor:
         seed, bits = _DELTA.decode(bits)
         mean, std = tuple(constants[:channels]), tuple(constant + 1 for constant in constants[channels:])
         image, permutation_seed = (channels, height, width), None if seed == 1 else seed - 2
-        found = cls(ARCHITECTURES[index], base_channels, 2 * half - 1, image, classes, mean, std, permutation_seed)
-        return found, bits
+        architecture, kernel_size = ARCHITECTURES[index], 2 * half - 1
+        return cls(architecture, base_channels, kernel_size, image, classes, mean, std, permutation_seed), bits
 
     def layout(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the arrays in the order in which they are described.
@@ -90,7 +93,16 @@ class Predictor:
             raise ValueError(f"the architecture word describes a net of more than {_LARGEST:,} weights")
         return shapes
 
-    def net(self, arrays: dict[str, np.ndarray]) -> nn.Module:
+    def encode(self, arrays: Mapping[str, np.ndarray]) -> Description:
+        """The arrays in the shortest of `theory.languages`; matrices of S-FC and D-FC are tried as convolutions."""
+        structures = structures_of(self.architecture, self.base_channels, self.image)
+        return languages.describe({name: arrays[name] for name in self.layout()}, structures)
+
+    def decode(self, bits: Bits) -> tuple[dict[str, np.ndarray], Found, Bits]:
+        """(arrays, language and ledger, what follows). Raises ValueError where bits describe no arrays of this net."""
+        return languages.decode(bits, self.layout())
+
+    def net(self, arrays: Mapping[str, np.ndarray]) -> nn.Module:
         """The net with these arrays (shapes of `layout`) in evaluation mode and float64."""
         with torch.device("meta"):
             net = self._net()

@@ -5,16 +5,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lcfs.nets.quantized import LevelTensor
+from lcfs.nets.quantized import QuantizedTensor
 from theory.codes import Bits, EntropyCoded
-from theory.languages import Description, Reader, Writer
-from theory.languages.whole import Found
+from theory.languages import Description, Found, Reader, Writer
 
 LANGUAGE = "adaptive-levels"
-Specification = Mapping[str, LevelTensor]
+Specification = Mapping[str, QuantizedTensor]
 
 
-def describe(levels: Mapping[str, np.ndarray], specification: Specification) -> Description:
+def describe(integers: Mapping[str, np.ndarray], specification: Specification) -> Description:
     """Integer tensors as bits.
 
     Tensors of the same alphabet −K…K share one arithmetic codeword, in which each learns its own frequencies (KT rule):
@@ -22,11 +21,11 @@ def describe(levels: Mapping[str, np.ndarray], specification: Specification) -> 
     −K…K (`uniform-levels`) and every weight as a float16 (`dense`) would take.
 
     Args:
-        levels: tensors by name, of the shapes and ranges of the specification, which the decoder knows.
+        integers: tensors by name, of the shapes and ranges of the specification, which the decoder knows.
     """
     writer = Writer()
     for bound, names in _streams(specification).items():
-        symbols = np.concatenate([levels[name].ravel() for name in names]).astype(np.int64) + bound
+        symbols = np.concatenate([integers[name].ravel() for name in names]).astype(np.int64) + bound
         writer.write(_code(bound, names, specification), symbols, "", _item(bound))
     bits = writer.bits()
     uniform = sum(_size(tensor) * math.log2(2 * tensor.bound + 1) for tensor in specification.values())
@@ -38,19 +37,19 @@ def describe(levels: Mapping[str, np.ndarray], specification: Specification) -> 
 def decode(bits: Bits, specification: Specification) -> tuple[dict[str, np.ndarray], Found, Bits]:
     """(int8 tensors by name, language and ledger, what follows). Raises ValueError where bits are no description."""
     reader = Reader(bits)
-    found: dict[str, np.ndarray] = {}
+    integers: dict[str, np.ndarray] = {}
     for bound, names in _streams(specification).items():
         symbols = reader.read(_code(bound, names, specification), "", _item(bound)) - bound
         ends = np.cumsum([_size(specification[name]) for name in names])
         for name, part in zip(names, np.split(symbols, ends[:-1]), strict=True):
-            found[name] = part.astype(np.int8).reshape(specification[name].shape)
-    return {name: found[name] for name in specification}, Found(LANGUAGE, tuple(reader.ledger)), reader.rest
+            integers[name] = part.astype(np.int8).reshape(specification[name].shape)
+    return {name: integers[name] for name in specification}, Found(LANGUAGE, tuple(reader.ledger)), reader.rest
 
 
-def ideal_bits(levels: Mapping[str, np.ndarray], specification: Specification) -> float:
+def ideal_bits(integers: Mapping[str, np.ndarray], specification: Specification) -> float:
     """−log2 of the probability that the code gives these tensors, without the rounding to whole bits."""
     return sum(
-        EntropyCoded(2 * tensor.bound + 1, _size(tensor)).ideal(levels[name].ravel().astype(np.int64) + tensor.bound)
+        EntropyCoded(2 * tensor.bound + 1, _size(tensor)).ideal(integers[name].ravel().astype(np.int64) + tensor.bound)
         for name, tensor in specification.items()
     )
 
@@ -70,5 +69,5 @@ def _item(bound: int) -> str:
     return f"levels −{bound}…{bound}"
 
 
-def _size(tensor: LevelTensor) -> int:
+def _size(tensor: QuantizedTensor) -> int:
     return math.prod(tensor.shape)

@@ -5,15 +5,18 @@ data is paid for by its bits.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 from torch import Tensor
 
+from lcfs.descriptions import quantized_language
 from lcfs.errors import InputError
-from lcfs.nets.quantized import Architecture, LevelTensor, QuantizedNet, from_levels
+from lcfs.nets.quantized import Architecture, QuantizedNet, QuantizedTensor, from_integers
 from theory.codes import Bits, EliasDelta
+from theory.languages import Description, Found
 
 _LARGEST = 1 << 20  # weights; a few bits can stand for a long tensor of one level, and each takes microseconds to read
 _DELTA = EliasDelta()
@@ -49,22 +52,30 @@ class QuantizedPredictor:
             stages.append(tuple(block - 1 for block in blocks))
         image = (channels, height, width)
         try:
-            found = Architecture(wide, tuple(stages), 2 * half - 1, symmetric == 2, levels, head_levels)
-            found.check_image(image)
+            architecture = Architecture(wide, tuple(stages), 2 * half - 1, symmetric == 2, levels, head_levels)
+            architecture.check_image(image)
         except InputError as error:
             raise ValueError(f"the architecture word describes no net: {error}") from error
-        return cls(found, image, classes), bits
+        return cls(architecture, image, classes), bits
 
-    def layout(self) -> dict[str, LevelTensor]:
+    def layout(self) -> dict[str, QuantizedTensor]:
         """The integer tensors in the order in which they are described. Raises ValueError for more than 2²⁰ weights."""
-        found = self.architecture.tensors(self.image[0], self.classes)
-        if sum(math.prod(tensor.shape) for tensor in found.values()) > _LARGEST:
+        tensors = self.architecture.tensors(self.image[0], self.classes)
+        if sum(math.prod(tensor.shape) for tensor in tensors.values()) > _LARGEST:
             raise ValueError(f"the architecture word describes a net of more than {_LARGEST:,} weights")
-        return found
+        return tensors
 
-    def net(self, arrays: dict[str, np.ndarray]) -> QuantizedNet:
-        """The net with these levels (shapes of `layout`) in evaluation mode and float64."""
-        return from_levels(self.architecture, arrays, image_channels=self.image[0], classes=self.classes).double()
+    def encode(self, arrays: Mapping[str, np.ndarray]) -> Description:
+        """The integer tensors in the language of quantized nets."""
+        return quantized_language.describe(arrays, self.layout())
+
+    def decode(self, bits: Bits) -> tuple[dict[str, np.ndarray], Found, Bits]:
+        """(int8 tensors, language and ledger, what follows). Raises ValueError where bits describe none of this net."""
+        return quantized_language.decode(bits, self.layout())
+
+    def net(self, arrays: Mapping[str, np.ndarray]) -> QuantizedNet:
+        """The net with these integers (shapes of `layout`) in evaluation mode and float64."""
+        return from_integers(self.architecture, arrays, image_channels=self.image[0], classes=self.classes).double()
 
     def inputs(self, images: Tensor) -> Tensor:
         """uint8 `[b, c, h, w]`: the front end is part of the net."""
@@ -72,11 +83,11 @@ class QuantizedPredictor:
 
 
 def _numbers(bits: Bits, count: int) -> tuple[list[int], Bits]:
-    found = []
+    numbers = []
     for _ in range(count):
         number, bits = _DELTA.decode(bits)
-        found.append(number)
-    return found, bits
+        numbers.append(number)
+    return numbers, bits
 
 
 def _promised(count: int, bits: Bits) -> int:

@@ -10,10 +10,11 @@ from lcfs.errors import InputError
 from lcfs.exporting.files import save
 from lcfs.exporting.net import ExportedNet, LayerSpec, lower
 from lcfs.exporting.onnx import save_onnx
-from lcfs.nets.architectures import build_configured, count_weights
+from lcfs.nets.architectures import count_weights
 from lcfs.nets.folding import fold_batchnorm
 from lcfs.runs import Run
-from lcfs.runs.checkpoints import load_into, load_state
+from lcfs.runs.checkpoints import load_state
+from lcfs.runs.nets import net_of
 
 SUFFIXES = (".safetensors", ".onnx")
 _PROBES = 64
@@ -63,9 +64,8 @@ def export(run: str | Path, output: str | Path, *, checkpoint: str | Path | None
         )
     known = data.facts(config.data)
     image, mean, std = known.image, known.mean, known.std
-    model = build_configured(config, image, known.classes).eval()
     path = Path(checkpoint) if checkpoint is not None else opened.newest_checkpoint()
-    load_into(model, load_state(path), origin=str(path), wanted=f"the net of {run}")
+    model = net_of(config, load_state(path), image, known.classes, origin=str(path))
     permutation = data.pixel_permutation(config.seed, image) if config.permute_pixels else None
     if config.architecture == "resnet18":
         net = fold_batchnorm(model)

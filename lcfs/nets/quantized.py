@@ -25,8 +25,8 @@ _MOST_BLOCKS = 64
 
 
 @dataclass(frozen=True)
-class LevelTensor:
-    """An integer tensor of the net: levels in −bound…bound of this shape, which stand for level · 2^exponent."""
+class QuantizedTensor:
+    """An integer tensor of the net: entries i in −bound…bound of this shape, which stand for i · 2^exponent."""
 
     shape: tuple[int, ...]
     bound: int
@@ -69,18 +69,20 @@ class Architecture:
         if min(image) < 1 or image[1] % step or image[2] % step:
             raise InputError(f"height and width must be multiples of {step} for {len(self.stages)} stages, got {image}")
 
-    def tensors(self, image_channels: int, classes: int) -> dict[str, LevelTensor]:
+    def tensors(self, image_channels: int, classes: int) -> dict[str, QuantizedTensor]:
         """Everything that is learned, by name, in the order in which it is coded."""
         c, k, head_exponent = self.channels, self.kernel_size, 1 - self.channels.bit_length() // 2  # about 2 / √c
         blocks = range(len(set(chain.from_iterable(self.stages))))
         columns = (k + 1) // 2 if self.symmetric else k
-        found = {"stem": LevelTensor((c, front_end_channels(image_channels)), self.levels, 0)}
+        tensors = {"stem": QuantizedTensor((c, front_end_channels(image_channels)), self.levels, 0)}
         for i in blocks:
-            found[f"kernel{i}"] = LevelTensor((c, k, columns), self.levels, 0)
-            found[f"mix{i}"] = LevelTensor((c, c), self.levels, 0)
-        found["head"] = LevelTensor((classes, c), self.head_levels, head_exponent)
+            tensors[f"kernel{i}"] = QuantizedTensor((c, k, columns), self.levels, 0)
+            tensors[f"mix{i}"] = QuantizedTensor((c, c), self.levels, 0)
+        tensors["head"] = QuantizedTensor((classes, c), self.head_levels, head_exponent)
         biases = {"stem": c, **{f"mix{i}": c for i in blocks}, "head": classes}
-        return found | {f"{name}_bias": LevelTensor((size,), self.head_levels, -2) for name, size in biases.items()}
+        return tensors | {
+            f"{name}_bias": QuantizedTensor((size,), self.head_levels, -2) for name, size in biases.items()
+        }
 
 
 class QuantizedNet(nn.Module):
@@ -100,8 +102,8 @@ class QuantizedNet(nn.Module):
             spread = 0.0 if name.endswith("_bias") else 0.9 if name == "head" else 0.6  # in levels
             self.latent[name] = nn.Parameter(torch.randn(tensor.shape) * spread)
 
-    def levels(self) -> dict[str, np.ndarray]:
-        """name → int8 levels in −K…K, in the order in which they are coded."""
+    def integers(self) -> dict[str, np.ndarray]:
+        """name → int8 in −K…K, in the order in which they are coded."""
         return {name: self._rounded(name).detach().cpu().numpy().astype(np.int8) for name in self.specification}
 
     @torch.no_grad()
@@ -149,8 +151,8 @@ class QuantizedNet(nn.Module):
         return value * 2.0 ** self.specification[name].exponent
 
 
-def from_levels(
-    architecture: Architecture, levels: Mapping[str, np.ndarray], *, image_channels: int = 3, classes: int = 10
+def from_integers(
+    architecture: Architecture, integers: Mapping[str, np.ndarray], *, image_channels: int = 3, classes: int = 10
 ) -> QuantizedNet:
     """The decoder's side: the net in evaluation mode, from its integers alone.
 
@@ -158,14 +160,14 @@ def from_levels(
         InputError: a tensor is missing or superfluous, or has another shape, type or range than the architecture says.
     """
     net = QuantizedNet(architecture, image_channels, classes).eval()
-    if wrong := sorted(set(levels) ^ set(net.specification)):
-        raise InputError(f"levels and architecture differ in {', '.join(wrong)}; use what one net returned")
+    if wrong := sorted(set(integers) ^ set(net.specification)):
+        raise InputError(f"integers and architecture differ in {', '.join(wrong)}; use what one net returned")
     for name, tensor in net.specification.items():
-        found, bound = np.asarray(levels[name]), tensor.bound
-        if found.shape != tensor.shape or found.dtype.kind not in "iu" or np.any((found < -bound) | (found > bound)):
+        given, bound = np.asarray(integers[name]), tensor.bound
+        if given.shape != tensor.shape or given.dtype.kind not in "iu" or np.any((given < -bound) | (given > bound)):
             expected = f"integers in −{bound}…{bound} of shape {tensor.shape}"
-            raise InputError(f"levels of {name} must be {expected}, got {found.dtype} {found.shape}")
-        net.latent[name].data = torch.from_numpy(found.astype(np.float32))
+            raise InputError(f"{name} must be {expected}, got {given.dtype} {given.shape}")
+        net.latent[name].data = torch.from_numpy(given.astype(np.float32))
     return net.requires_grad_(False)
 
 

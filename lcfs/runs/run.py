@@ -51,11 +51,15 @@ class Run:
 
     @staticmethod
     def open(path: Path) -> "Run":
-        """An existing run directory; raises InputError if it is none."""
+        """An existing run directory, as a `QuantizedRun` if its net is quantized; raises InputError if it is none."""
         if not (path / "config.json").is_file():
             raise InputError(
                 f"{path} is not a run directory: it has no config.json; name the folder that lcfs train printed"
             )
+        if "quantized" in _read_json(path / "config.json"):
+            from lcfs.runs.quantized_run import QuantizedRun
+
+            return QuantizedRun(path)
         return Run(path)
 
     def config(self, handed_in: HandedIn | None = None) -> TrainConfig:

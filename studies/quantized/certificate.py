@@ -38,7 +38,7 @@ from torch import Tensor
 
 from lcfs import data
 from lcfs.certificates import Certificate, certify
-from lcfs.cli.certificate_report import print_certificate
+from lcfs.certificates.report import print_certificate
 from lcfs.descriptions.encoded import encode
 from lcfs.descriptions.quantized_nets import QuantizedPredictor
 from lcfs.errors import InputError
@@ -141,7 +141,7 @@ def _features(images: Tensor) -> Tensor:
 
 def _bits(net: QuantizedNet, image: tuple[int, ...], classes: int) -> int:
     """Length of the description, written out."""
-    return len(encode(QuantizedPredictor(net.architecture, image, classes), net.levels()).bits)
+    return len(encode(QuantizedPredictor(net.architecture, image, classes), net.integers()).bits)
 
 
 @torch.no_grad()
@@ -194,7 +194,7 @@ def record(run: Run, certificate: Certificate) -> dict[str, Any]:
         "test_errors": c.test_errors,
         "test_error": c.test_errors / c.test.images,
         "delta": c.delta,
-        "bounds": c.bounds,
+        "bounds": asdict(c.bounds),
         "test_set_bound": test_set_bound(c.test_errors, c.test.images, c.delta),
         "config": config,
         "epochs": epochs,

@@ -7,6 +7,6 @@ closed form.
 
 from theory.languages import lengths
 from theory.languages.ledger import Entry, Reader, Writer
-from theory.languages.whole import LANGUAGES, Description, decode, describe
+from theory.languages.whole import LANGUAGES, Description, Found, decode, describe
 
-__all__ = ["LANGUAGES", "Description", "Entry", "Reader", "Writer", "decode", "describe", "lengths"]
+__all__ = ["LANGUAGES", "Description", "Entry", "Found", "Reader", "Writer", "decode", "describe", "lengths"]

@@ -15,7 +15,7 @@ from lcfs import data
 from lcfs.certificates import Certificate, Coarsening, certify, verify
 from lcfs.cli import main
 from lcfs.descriptions.encoded import decode, encode
-from lcfs.descriptions.float_nets import Predictor
+from lcfs.descriptions.float_nets import FloatPredictor
 from lcfs.descriptions.quantized_language import ideal_bits
 from lcfs.descriptions.quantized_nets import QuantizedPredictor
 from lcfs.errors import InputError
@@ -32,7 +32,7 @@ def random_levels(predictor: QuantizedPredictor, seed: int, spread: float = 1.0)
     net = QuantizedNet(predictor.architecture, predictor.image[0], predictor.classes)
     for latent in net.latent.values():
         latent.data = torch.randn(latent.shape) * spread
-    return net.levels()
+    return net.integers()
 
 
 @settings(deadline=None, max_examples=30)
@@ -54,12 +54,12 @@ def test_round_trip_and_length(
     encoded = encode(predictor, original)
     decoded = decode(encoded.bits)
     assert decoded.predictor == predictor
-    assert (decoded.image, decoded.classes) == ((3, 16, 8), 7)
+    assert (decoded.predictor.image, decoded.predictor.classes) == ((3, 16, 8), 7)
     assert list(decoded.arrays) == list(original)
     assert all((decoded.arrays[name] == level).all() for name, level in original.items())
     assert decoded.ledger == encoded.ledger
     assert sum(entry.bits for entry in encoded.ledger) == len(encoded.bits)
-    assert decoded.language_bits() == encoded.language_bits
+    assert decoded.encode().language_bits == encoded.language_bits
     tensors = len(encoded.bits) - 1 - len(predictor.word())
     slack = tensors - ideal_bits(original, predictor.layout())
     assert -1e-6 < slack < 2 * len(set(levels)) + 1e-6, "less than two bits for each arithmetic codeword"
@@ -71,9 +71,10 @@ def test_the_decoded_net_computes_in_float64_what_the_levels_say() -> None:
     net = QuantizedNet(SMALL, 1)
     for name, level in levels.items():
         net.latent[name].data = torch.from_numpy(level).double()
-    logits = decoded.net(decoded.inputs(images))
+    net_decoded = decoded.net()
+    logits = net_decoded(decoded.predictor.inputs(images))
     assert logits.dtype == torch.float64
-    assert not decoded.net.training
+    assert not net_decoded.training
     torch.testing.assert_close(logits, net.eval()(images), rtol=0, atol=0)
 
 
@@ -138,7 +139,7 @@ def test_the_honest_word_of_the_forgeries_is_read() -> None:
 
 def test_the_first_bit_is_the_kind() -> None:
     assert encode(DIGITS, random_levels(DIGITS, 0)).bits[0] == 1
-    dense = Predictor("3-fc", 2, 3, (1, 8, 8), 10, (0,), (1,))
+    dense = FloatPredictor("3-fc", 2, 3, (1, 8, 8), 10, (0,), (1,))
     arrays = {name: np.zeros(shape, np.float32) for name, shape in dense.layout().items()}
     encoded = encode(dense, arrays)
     assert encoded.bits[0] == 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lcfs.errors import InputError
 from lcfs.nets.fixed_features import front_end, front_end_channels
-from lcfs.nets.quantized import Architecture, QuantizedNet, from_levels
+from lcfs.nets.quantized import Architecture, QuantizedNet, from_integers
 
 SMALL = Architecture(channels=6, stages=((0,), (0, 1, 1)), levels=2, head_levels=3)
 
@@ -37,11 +37,11 @@ def extreme(size: int, channels: int) -> torch.Tensor:
 def test_levels_make_the_same_net(channels: int, levels: int, head: int, size: int, symmetric: bool) -> None:
     architecture = Architecture(channels, ((0,), (1, 0)), size, symmetric, levels, head)
     original = net(architecture, seed=channels)
-    again = from_levels(architecture, original.levels())
+    again = from_integers(architecture, original.integers())
     x = images()
     assert torch.equal(original(x), again(x))
-    assert all((a == b).all() for a, b in zip(original.levels().values(), again.levels().values(), strict=True))
-    assert max(int(abs(level).max()) for level in original.levels().values()) <= max(levels, head)
+    assert all((a == b).all() for a, b in zip(original.integers().values(), again.integers().values(), strict=True))
+    assert max(int(abs(level).max()) for level in original.integers().values()) <= max(levels, head)
 
 
 def test_levels_are_all_there_is() -> None:
@@ -138,10 +138,10 @@ def test_brightness_reaches_the_smoothed_image_alone() -> None:
     ],
 )
 def test_wrong_levels_are_refused(change: Any, message: str) -> None:
-    levels: dict[str, np.ndarray] = net().levels()
+    levels: dict[str, np.ndarray] = net().integers()
     change(levels)
     with pytest.raises(InputError, match=message):
-        from_levels(SMALL, levels)
+        from_integers(SMALL, levels)
 
 
 @pytest.mark.parametrize(
@@ -172,5 +172,5 @@ def test_sizes_that_cannot_be_halved_are_refused() -> None:
 
 def test_a_net_without_blocks_is_linear_in_its_stem() -> None:
     plain = net(Architecture(channels=4, stages=((),)))
-    assert set(plain.levels()) == {"stem", "stem_bias", "head", "head_bias"}
+    assert set(plain.integers()) == {"stem", "stem_bias", "head", "head_bias"}
     assert plain(images()).shape == (5, 10)

@@ -1,7 +1,7 @@
 """The study of the tiny certificate: its price, that interruption changes nothing, and the certificate it left."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,6 @@ import torch
 
 from lcfs import data
 from lcfs.certificates import Certificate, certify, verify
-from lcfs.certificates.certificate import all_bounds
 from lcfs.descriptions.encoded import decode, encode
 from lcfs.descriptions.quantized_language import ideal_bits
 from lcfs.errors import InputError
@@ -19,6 +18,7 @@ from lcfs.runs import Run
 from studies.quantized.certificate import Config, record, train
 from studies.quantized.price import price_bits
 from studies.quantized.training import Schedule
+from theory.verdicts import all_bounds
 
 RECORDS = Path(__file__).parents[3] / "studies" / "records"
 CERTIFICATE, RECORD = RECORDS / "certificates" / "cifar10-tiny.cert", RECORDS / "tiny_certificate.json"
@@ -72,7 +72,7 @@ def test_price_of_integers_is_near_the_length_of_their_code() -> None:
     net = QuantizedNet(Architecture(16))
     for latent in net.latent.values():
         latent.data = latent.data.round()
-    true = ideal_bits(net.levels(), net.specification)
+    true = ideal_bits(net.integers(), net.specification)
     learning = sum(tensor.bound * np.log2(np.prod(tensor.shape)) for tensor in net.specification.values())
     assert true - learning < price_bits(net).item() < true
 
@@ -97,18 +97,18 @@ def test_committed_certificate_decodes_and_its_bounds_follow_from_its_counts(cer
     assert encode(decoded.predictor, decoded.arrays).bits == certificate.description
     assert sum(entry.bits for entry in certificate.ledger) == certificate.bits == len(certificate.description)
     assert decoded.ledger == certificate.ledger
-    assert decoded.language_bits() == pytest.approx(certificate.language_bits)
+    assert decoded.encode().language_bits == pytest.approx(certificate.language_bits)
     bounds = all_bounds(certificate.train_errors, certificate.bits, certificate.train.images, certificate.delta)
-    assert bounds == pytest.approx(certificate.bounds, abs=1e-9)
+    assert asdict(bounds) == pytest.approx(asdict(certificate.bounds), abs=1e-9)
     assert (certificate.train.data, certificate.train.images, certificate.test.images) == ("cifar10", 50_000, 10_000)
-    assert certificate.bounds["occam_binomial"] < 0.5591, "what 8,260 bits and 32.16 % training errors come to"
+    assert certificate.bounds.occam_binomial < 0.5591, "what 8,260 bits and 32.16 % training errors come to"
 
 
 def test_committed_record_is_of_the_committed_certificate(certificate: Certificate) -> None:
     record = json.loads(RECORD.read_text())
     assert record["bits"] == certificate.bits
     assert (record["train_errors"], record["test_errors"]) == (certificate.train_errors, certificate.test_errors)
-    assert record["bounds"] == certificate.bounds
+    assert record["bounds"] == asdict(certificate.bounds)
 
 
 def test_committed_certificate_is_verified_where_the_data_is() -> None:

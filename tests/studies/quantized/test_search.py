@@ -32,7 +32,9 @@ def sample() -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def objective(net: QuantizedNet, features: Tensor, labels: Tensor) -> float:
-    return F.cross_entropy(net.classify(features), labels).item() + PRICE * ideal_bits(net.levels(), net.specification)
+    return F.cross_entropy(net.classify(features), labels).item() + PRICE * ideal_bits(
+        net.integers(), net.specification
+    )
 
 
 def test_it_lowers_the_objective_and_stays_in_range(net: QuantizedNet, sample: tuple[Tensor, Tensor]) -> None:
@@ -51,11 +53,11 @@ def test_it_lowers_the_objective_and_stays_in_range(net: QuantizedNet, sample: t
 
 
 def test_what_is_rejected_is_undone_and_not_tried_again(net: QuantizedNet, sample: tuple[Tensor, Tensor]) -> None:
-    rejected, levels = unrejected(net), net.levels()
+    rejected, levels = unrejected(net), net.integers()
     done = search_round(net, *sample, bit_price=0.0, number=0, rejected=rejected, images=500, moves=15)
     refused = sum(int((when == 0).sum()) for when in rejected.values())
     assert done.tried == done.kept + refused == 15
-    changed = sum(int((levels[name] != level).sum()) for name, level in net.levels().items())
+    changed = sum(int((levels[name] != level).sum()) for name, level in net.integers().items())
     assert changed == done.kept
     before = {name: when.clone() for name, when in rejected.items()}
     search_round(net, *sample, bit_price=0.0, number=1, rejected=rejected, images=500, moves=15)
@@ -66,13 +68,13 @@ def test_what_is_rejected_is_undone_and_not_tried_again(net: QuantizedNet, sampl
 def test_price_of_a_move_is_what_the_code_charges(net: QuantizedNet) -> None:
     """Oracle: the length before and after; they differ by the change of one count of many."""
     prices = _price_of_moves(net, "mix0")
-    length = ideal_bits(net.levels(), net.specification)
+    length = ideal_bits(net.integers(), net.specification)
     latent, bound = net.latent["mix0"].data, net.specification["mix0"].bound
     for direction, step in enumerate((1, -1)):
         leaves = (latent + step).abs() > bound
         assert torch.equal(torch.isinf(prices[direction]), leaves)
         for i, j in np.argwhere(~leaves.numpy())[:5]:
             latent[i, j] += step
-            moved = ideal_bits(net.levels(), net.specification)
+            moved = ideal_bits(net.integers(), net.specification)
             latent[i, j] -= step
             assert moved - length == pytest.approx(prices[direction, i, j].item(), abs=0.4)

@@ -1,12 +1,14 @@
 """A certificate on the terminal: what the bits were spent on, every bound, and what it would take."""
 
+import math
 from collections import defaultdict
+from dataclasses import astuple, fields
 from pathlib import Path
 
-from lcfs import data
-from lcfs.certificates.certificate import Certificate, all_bounds
+from lcfs.certificates.certificate import Certificate
 from lcfs.terminal import print_table
 from theory import bounds
+from theory.verdicts import Bounds, Verdict, all_bounds
 
 
 def print_certificate(path: Path, certificate: Certificate) -> None:
@@ -22,28 +24,29 @@ def print_certificate(path: Path, certificate: Certificate) -> None:
     for entry in c.ledger:
         bill[entry.item] += entry.bits
     print_table(("billed", "bits"), [(item, f"{bits:,}") for item, bits in bill.items()])
-    level = 1 - 1 / data.facts(train.data).classes
+    verdict = c.verdict()
     rows = []
     for language, bits in c.language_bits.items():
-        values = all_bounds(c.train_errors, c.bits if language == c.language else bits, train.images, c.delta)
-        marks = [f"{_percent(value)}{' vacuous' if value >= level else ''}" for value in values.values()]
-        rows.append((f"{language}{' (the bits)' if language == c.language else ''}", f"{bits:,.0f}", *marks))
-    header = ("language", "bits", *(name.replace("_", " ") for name in c.bounds))
+        written = language == c.language
+        values = all_bounds(c.train_errors, c.bits if written else bits, train.images, c.delta)
+        mark = "vacuous" if values.tightest >= verdict.guessing else ""
+        name = f"{language} (the bits)" if written else language
+        rows.append((name, f"{bits:,.0f}", *map(_percent, astuple(values)), mark))
+    header = ("language", "bits", *(field.name.replace("_", " ") for field in fields(Bounds)), "")
     print_table(header, rows, f"with probability {1 - c.delta:g} the error is at most")
     held_out = bounds.test_set_bound(c.test_errors, test.images, c.delta)
     print(f"from the test set, whatever the net's description: {_percent(held_out)}")
-    if c.bounds["occam_kl"] >= level:
-        _print_vacuous(c, level)
+    if verdict.vacuous:
+        _print_vacuous(c, verdict)
 
 
-def _print_vacuous(c: Certificate, level: float) -> None:
-    """What it would take to do better than guessing, whose error is `level`."""
-    error = c.train_errors / c.train.images
-    print(f"vacuous: guessing is wrong {_percent(level)} of the time; ", end="")
-    if error >= level:
+def _print_vacuous(c: Certificate, verdict: Verdict) -> None:
+    """What it would take to do better than guessing."""
+    print(f"vacuous: guessing is wrong {_percent(verdict.guessing)} of the time; ", end="")
+    if verdict.samples_needed == math.inf:
         print("on the training images the net does no better")
         return
-    needed = bounds.samples_needed(error, c.bits, level, c.delta)
+    needed = int(verdict.samples_needed)
     print("a description of this length and train error")
     print(f"would need {needed:,} training images to say more ({needed / c.train.images:,.1f} times as many)")
 
