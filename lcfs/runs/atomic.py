@@ -1,8 +1,12 @@
 """Writing of files as a whole or not at all: whoever reads one sees the old content or the new, never a part."""
 
 import contextlib
+import fcntl
+import glob
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,20 +33,86 @@ def write_bytes_atomically(content: bytes, path: Path) -> None:
     _replace(path, lambda handle: handle.write(content))
 
 
-def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, if they are missing. Raises InputError if that cannot be."""
     try:
-        with temporary.open("wb") as handle:
-            write(handle)
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made a folder ({error.strerror}); choose another one") from error
+
+
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove what killed writers left in a folder: their temporary files; those of living ones are locked, and stay.
+
+    Args:
+        name: of the file that was to be written; by default any.
+    """
+    for file in folder.glob(f".{'*' if name is None else glob.escape(name)}.*.tmp"):
+        with contextlib.suppress(OSError), file.open("rb+") as handle:  # locked, gone, or in a folder that is read-only
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(handle, file):
+                file.unlink()
+
+
+class _Remembering:
+    """A file that remembers why a write failed, which torch's zip writer says in C++."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._handle = handle
+        self.error: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        try:
+            return self._handle.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._handle.flush()
+
+
+def _replace(path: Path, write: Callable[[Any], Any]) -> None:
+    remembering: _Remembering | None = None
+    try:
+        remove_leftovers(path.parent, path.name)
+        with _temporary(path) as (handle, temporary):
+            remembering = _Remembering(handle)
+            write(remembering)
             handle.flush()
             os.fsync(handle.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
     except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise InputError(f"{path} cannot be written ({brief(error)}); make room or choose another folder") from error
+        cause = remembering.error if remembering and remembering.error else error
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else brief(cause)
+        raise InputError(f"{path} cannot be written ({reason}); make room or choose another folder") from error
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
+    """A new file beside `path`, locked as long as its writer lives, and removed unless it has been renamed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident():x}.tmp")
+    while True:
+        with temporary.open("wb") as handle:
+            with contextlib.suppress(OSError):  # a file system without locks: then leftovers stay
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if not _is_at(handle, temporary):
+                continue  # taken for a leftover before it was locked
+            try:
+                yield handle, temporary
+            finally:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+            return
+
+
+def _is_at(handle: IO[bytes], file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), file.stat())
+    except FileNotFoundError:
+        return False

@@ -72,17 +72,6 @@ def write_states(path: Path, states: Mapping[str, State]) -> None:
     write_text_atomically(json.dumps(values, indent=1) + "\n", path / "mlflow.json")
 
 
-def records_of(path: Path) -> list[dict[str, Any]]:
-    """Whole lines of metrics.jsonl in the order written; one torn by a kill is left out."""
-    found = []
-    for line in read(path / "metrics.jsonl").split("\n"):
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return found
-
-
 def read(file: Path) -> str:
     """The text of a file, empty if there is none."""
     return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lcfs.runs.metrics import read_records
 from lcfs.tracking import _writing
 from lcfs.tracking._client import connect, locked
-from lcfs.tracking._records import Place, State, flatten, plain_place, read, read_states, records_of, write_states
+from lcfs.tracking._records import Place, State, flatten, plain_place, read, read_states, write_states
 from lcfs.tracking._writing import Point
 
 _STATUS = {"finished": "FINISHED", "diverged": "FAILED", "interrupted": "KILLED"}
@@ -47,7 +48,7 @@ def send(
             _log_place(client, run, path, place)
         if claim:
             _claim(client, run)
-        records = records_of(path)
+        records = read_records(path / "metrics.jsonl")
         points, tags = _points(records[before.lines or 0 :], run.info.start_time)
         if before.lines is None:
             points = _missing(client, run, points)
@@ -92,7 +93,7 @@ def _run_of(client: Any, uri: str, path: Path, place: Place, state: State) -> tu
     environment = dict(flatten(json.loads((path / "environment.json").read_text())))
     if found := _search(client, place, environment["run_id"]):
         return found[0], False
-    records = records_of(path)
+    records = read_records(path / "metrics.jsonl")
     created = int(1000 * (path / "config.json").stat().st_mtime)
     start = min(created, _stamp(records[0], created)) if records else created
     tags = {f"lcfs.{name}": str(value) for name, value in environment.items()}

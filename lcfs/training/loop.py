@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from lcfs.config import TrainConfig
 from lcfs.data import Dataset
 from lcfs.ranks.ranks import Ranks, joined
 from lcfs.runs import Run
+from lcfs.runs.lock import training_lock
 from lcfs.training import own, sharding
 from lcfs.training.epoch import Diverged, make_step, train_epoch
 from lcfs.training.evaluation import Result, evaluate, measure, named_weights, summary
 from lcfs.training.pruning import place, round_metrics, total_epochs
+from lcfs.training.restoring import restore
 from lcfs.training.session import Session, start
 from lcfs.training.step import Step, Totals
 
@@ -59,7 +62,7 @@ def train(
         Errors and accuracies in [0, 1], non-zero weights, description lengths in bits and the bounds that follow.
 
     Raises:
-        InputError: bad configuration, data, model or run directory.
+        InputError: bad configuration, data, model or run directory; `lcfs.runs.lock.Busy` if another process trains it.
         Diverged: a non-finite loss.
     Source: paper, Algorithm 1 and A.2.
 
@@ -71,7 +74,7 @@ def train(
     {'fc1': 512, 'fc2': 64, 'fc3': 80}
     """
     path = Path(path)
-    with joined() as ranks:
+    with joined() as ranks, ExitStack() as held:
         with ranks.together():
             handed_in = own.named(dataset, model)
             run = Run.open(path) if resume else None
@@ -80,9 +83,11 @@ def train(
         session = start(config, ranks, dataset, model)
         run = run or ranks.from_first(Run.create, path, config, handed_in)
         with ranks.together():
-            state = run.load_checkpoint() if resume else None
-        if state is not None:
-            session.load_state_dict(state)
+            if ranks.first:
+                held.enter_context(training_lock(path))
+                run.prepare_for_training()
+        if resume:
+            restore(session, run)
         return _Loop(session, run, on_epoch).run_all()
 
 

@@ -15,7 +15,7 @@ from lcfs.ranks.ranks import Ranks
 from lcfs.training import own, sharding
 from lcfs.training.devices import check_shares, choose_device
 from lcfs.training.optimizers import make_optimizer
-from lcfs.training.pruning import Pruning
+from lcfs.training.pruning import Pruning, total_epochs
 
 
 @dataclass
@@ -70,7 +70,12 @@ class Session:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint: the inverse of `state_dict`."""
+        """Go on from a checkpoint: the inverse of `state_dict`.
+
+        Raises: some exception or other if the state is not one of this session, which is then of no more use.
+        """
+        if not 0 < state["epoch"] <= total_epochs(self.config):
+            raise ValueError(f"epoch {state['epoch']} is none of {total_epochs(self.config)}")
         self.epoch = state["epoch"]
         sharding.load(self.model, self.optimizer, state)
         if self.pruning:

@@ -66,7 +66,10 @@ def gathered(state: Any, ranks: Ranks) -> Any:
 
 
 def load(model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Take `model` and `optimizer` of a checkpoint with whole tensors, into a net that may be sharded."""
+    """Take `model` and `optimizer` of a checkpoint with whole tensors, into a net that may be sharded.
+
+    Raises: KeyError, RuntimeError or ValueError if they are of another net or optimizer.
+    """
     own = model.state_dict()
     model.load_state_dict(
         {name: _like(own[name], value) if name in own else value for name, value in state["model"].items()}
@@ -79,6 +82,10 @@ def load(model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, An
         number: {key: _like(places[number], value) for key, value in entry.items()}
         for number, entry in saved["state"].items()
     }
+    for number, entry in entries.items():
+        for key, value in entry.items():
+            if isinstance(value, Tensor) and value.ndim and value.shape != places[number].shape:
+                raise ValueError(f"{key} of parameter {number} has shape {tuple(value.shape)}")
     optimizer.load_state_dict({**saved, "state": entries})
 
 

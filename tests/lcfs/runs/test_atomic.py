@@ -3,10 +3,16 @@
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
+import pytest
 import torch
 
+from lcfs.errors import InputError
+from lcfs.runs import atomic
 from lcfs.runs.atomic import save_atomically
 from lcfs.runs.checkpoints import load_checkpoint
 
@@ -27,3 +33,21 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert "cannot be written" in done.stdout
     assert torch.equal(load_checkpoint(path)["x"], torch.ones(3))
     assert [file.name for file in tmp_path.iterdir()] == ["net.pt"]
+
+
+def test_a_full_disk_is_named_and_not_in_cpp(tmp_path: Path) -> None:
+    """torch's writer turns what the file said into words of its own."""
+
+    @contextmanager
+    def full(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
+        handle = open("/dev/full", "wb")  # noqa: SIM115
+        try:
+            yield handle, path
+        finally:
+            with suppress(OSError):  # closing writes what is left
+                handle.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(atomic, "_temporary", full)
+        with pytest.raises(InputError, match=r"net\.pt cannot be written \(No space left on device\); make room"):
+            save_atomically({"x": torch.zeros(100_000)}, tmp_path / "net.pt")
