@@ -8,7 +8,7 @@ from typing import Any
 def read_records(file: Path) -> list[dict[str, Any]]:
     """The records of metrics.jsonl in the order written; a line that is none is left out, a missing file is empty.
 
-    A record is a JSON object with an integer `epoch` from 1, whose other values are numbers (or null).
+    A record is a JSON object with an integer `epoch` from 0, whose other values are numbers (or null).
     """
     if not file.exists():
         return []
@@ -24,6 +24,6 @@ def read_records(file: Path) -> list[dict[str, Any]]:
 
 
 def _is_record(value: Any) -> bool:
-    if not isinstance(value, dict) or type(value.get("epoch")) is not int or value["epoch"] < 1:
+    if not isinstance(value, dict) or type(value.get("epoch")) is not int or value["epoch"] < 0:
         return False
     return all(isinstance(number, int | float | None) for number in value.values())

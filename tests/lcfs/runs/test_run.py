@@ -260,7 +260,7 @@ ODD = [
     b"{}",
     b'{"epoch": "3"}',
     b'{"epoch": 2, "train/loss": "low"}',
-    b'{"epoch": 0}',
+    b'{"epoch": -1}',
     b"\xff\xfe",
     b"null",
     b"[1]",
