@@ -30,19 +30,18 @@ def headline_of(source: Source) -> str:
         f"Test accuracy in %: paper (CIFAR-10, α = 150, 4,000 epochs); ours ({_DATA[scale.data]}, α = {scale.shallow}, "
         f"{scale.epochs:,} epochs), mean ± standard error.",
         "",
-        "| net, optimizer | paper | ours, test | n | ours, train | weights not zero | core-minutes a run |",
-        "|---|---|---|---|---|---|---|",
+        "| net, optimizer | paper | ours | n | weights not zero | core-minutes a run |",
+        "|---|---|---|---|---|---|",
     ]
     for name, runs in by_row(training_fully_connected.cells, source).items():
         if not runs or name == "S-FC, β = 1":  # on the page of results
             continue
         largest = name == f"S-FC, β = {scale.beta:g}"
         printed = paper.get("S-FC, β = 50" if largest else name)
-        label = f"S-FC, β = {scale.beta:g} (paper: 50)" if largest else name
+        label = f"S-FC, β = {scale.beta:g} (paper 50)" if largest else name
         lines.append(
             f"| {label} | {'' if printed is None else f'{printed[0]:.2f}'} | {accuracy(runs):.2f} | {len(runs)} "
-            f"| {accuracy(runs, 'train'):.2f} | {density(runs).mean:.1f} % "
-            f"| {core_minutes({name: runs}) / len(runs):.1f} |"
+            f"| {density(runs).mean:.1f} % | {core_minutes({name: runs}) / len(runs):.1f} |"
         )
     return "\n".join(lines)
 
