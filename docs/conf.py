@@ -31,6 +31,7 @@ python_use_unqualified_type_names = True
 
 _CODE = re.compile(r"(`+)([^`]+)\1")
 _SECTION = re.compile(r"^(Raises|Returns|Source): (?=\S)", re.MULTILINE)
+_FIELD = re.compile(r"^(\w+(?:, \w+)*): (?=\S)", re.MULTILINE)
 _MARKUP = re.compile(r"([\\*|]|(?<=\w)_(?!\w))")
 
 
@@ -44,7 +45,17 @@ def _as_restructured_text(app, what, name, obj, options, lines: list[str]) -> No
     text = "".join([*pieces, _escaped(joined[end:])])
     if what in ("attribute", "property"):
         text = f"\\ \n{text}"  # napoleon would take the words before a first colon for a type
-    lines[:] = _SECTION.sub(r"\n:\1: ", text).split("\n")
+    text = _SECTION.sub(r"\n:\1: ", text)
+    if what == "class":
+        text = "\n\n".join(map(_with_fields, text.split("\n\n")))
+    lines[:] = text.split("\n")
+
+
+def _with_fields(paragraph: str) -> str:
+    """A paragraph all of whose items have the form "name: what it is" as a list of fields; any other as it was."""
+    if all(_FIELD.match(line) or line[:4].isspace() or not line for line in paragraph.split("\n")):
+        return _FIELD.sub(r":\1: ", paragraph)
+    return paragraph
 
 
 def _escaped(text: str) -> str:

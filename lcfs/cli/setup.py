@@ -50,7 +50,10 @@ def doctor(arguments: list[str]) -> int:
 
     import torch
 
-    for package in ("lcfs", "torch", "numpy", "scipy", "safetensors", "mlflow", "triton"):
+    import lcfs
+
+    print(f"{'lcfs':<12} {lcfs.__version__}")
+    for package in ("torch", "numpy", "scipy", "safetensors", "mlflow", "triton"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             print(f"{package:<12} {metadata.version(package)}")
     print(f"{'python':<12} {sys.version.split()[0]}")
