@@ -58,7 +58,7 @@ Weights = list[tuple[Layer, np.ndarray]]
 
 def layers_of(subject: str) -> list[Layer]:
     """The convolutions of a subject."""
-    from lcfs.nets.architectures import convolutions
+    from lcfs.nets.convolutions import convolutions
 
     name, alpha, count = {"S-CONV layer 1": ("s-conv", 150, 1), "D-CONV": ("d-conv", 15, 8)}[subject]
     image, layers = (3, 32, 32), []

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lcfs import LocallyConnected2d
+from lcfs import LocallyConnected
 
 HALF, FLOAT = 2, 4  # bytes of a bfloat16 and of a float32
 
-_Weighted = nn.Linear | nn.Conv2d | LocallyConnected2d
+_Weighted = nn.Linear | nn.Conv2d | LocallyConnected
 _Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 

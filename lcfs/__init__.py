@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lcfs.embedding import embed, project
     from lcfs.errors import InputError
     from lcfs.nets.architectures import ARCHITECTURES, build, count_weights
-    from lcfs.nets.layers import LocallyConnected2d
+    from lcfs.nets.layers import LocallyConnected
     from lcfs.optim import BetaLasso, parameter_groups
     from lcfs.runs.checkpoints import load_state
     from lcfs.training.loop import train
@@ -36,7 +36,7 @@ _ORIGINS = {
     "BetaLasso": "optim",
     "Dataset": "data",
     "InputError": "errors",
-    "LocallyConnected2d": "nets.layers",
+    "LocallyConnected": "nets.layers",
     "TrainConfig": "config",
     "bound": "descriptions.bounding",
     "build": "nets.architectures",
@@ -57,7 +57,7 @@ __all__ = [
     "BetaLasso",
     "Dataset",
     "InputError",
-    "LocallyConnected2d",
+    "LocallyConnected",
     "TrainConfig",
     "bound",
     "build",

@@ -43,11 +43,15 @@ class AugmentConfig:
     policy: str = "none"
     """none, trivial (TrivialAugmentWide), fa-cifar10, fa-svhn, or a JSON file of sub-policies."""
     crop: int = 4
-    """Zero padding of the random crop in pixels; 0 for no crop."""
+    """Zero padding of the random crop in pixels, of a signal the largest shift with zeros; 0 for no crop."""
     flip: bool = True
     """Horizontal flip with probability one half."""
     cutout: int = 0
     """Side of the square that is set to zero; 0 for none."""
+    shift: int = 0
+    """Largest circular shift along every axis, in places; 0 for none."""
+    noise: float = 0.0
+    """Standard deviation of Gaussian noise, in standard deviations of the data; 0 for none."""
 
 
 @dataclass(frozen=True)

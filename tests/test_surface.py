@@ -10,7 +10,7 @@ PUBLIC = {
         "BetaLasso",
         "Dataset",
         "InputError",
-        "LocallyConnected2d",
+        "LocallyConnected",
         "TrainConfig",
         "bound",
         "build",

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from lcfs.config import Architecture
 from lcfs.errors import InputError
-from lcfs.nets.architectures import convolutions
+from lcfs.nets.convolutions import replaced_by
 from theory import measures
 from theory.nearest_convolution import Match, nearest_convolution
 from theory.operators import Convolution
 
-LEAST_NONZEROS = 20
-"""Filters with fewer non-zeros are left out of the measures. Source: paper, Figure 4."""
+LEAST_NONZEROS = {1: 3, 2: 20}
+"""By number of axes: filters with fewer non-zeros are left out of the measures. Source: paper, Figure 4, for images; of
+three samples a distance between inputs says something."""
 
 _LARGEST = 2000  # filters that are measured, drawn at random
 
@@ -39,8 +40,9 @@ class FirstLayer:
 
     Attributes:
         name: of the weight tensor.
-        filters: `[units, channels, height, width]` as images; of a LOCAL or CONV layer its windows.
-        measured: how many filters with `LEAST_NONZEROS` non-zeros or more the measures are of.
+        filters: `[units, channels, height, width]` as images, those of signals of height 1; of a LOCAL or CONV layer
+            its windows.
+        measured: how many filters with `LEAST_NONZEROS` or more the measures are of.
         measures: see `theory.measures`; empty if no filter has so many non-zeros.
         convolution: what an FC layer is compared with, else None.
         match, permuted: the nearest convolution, and that of the layer with its pixels permuted; None but for FC.
@@ -68,8 +70,8 @@ def first_layer(
     Args:
         architecture: one of `lcfs.ARCHITECTURES`.
         state: its state dict.
-        image: (channels, height, width).
-        permutation: `[height · width]` of the pixels that the net was trained with, undone in an FC layer's filters.
+        image: (channels, height, width), or (channels, length) of a signal.
+        permutation: `[places]` of the pixels that the net was trained with, undone in an FC layer's filters.
         seed: of the sample of filters and of the permutation of pixels.
 
     Raises:
@@ -80,21 +82,22 @@ def first_layer(
         raise InputError("the state dict has no weights; choose a checkpoint of a net")
     weight = state[name].detach().float().cpu().numpy()
     rng = np.random.default_rng(seed)
+    flat = (image[0], 1, *image[1:]) if len(image) == 2 else image
     if weight.ndim == 2:
         if weight.shape[1] != np.prod(image):
             raise InputError(
                 f"{name} takes {weight.shape[1]} inputs, images {image} have {np.prod(image)}; check --data"
             )
-        filters = weight.reshape(-1, image[0], image[1] * image[2])
+        filters = weight.reshape(-1, image[0], np.prod(image[1:]))
         if permutation is not None:
             filters = filters[..., np.argsort(permutation.numpy())]
-        filters = filters.reshape(-1, *image)
-        order = rng.permutation(image[1] * image[2])
+        filters = filters.reshape(-1, *flat)
+        order = rng.permutation(filters[0, 0].size)
         moved = filters.reshape(*filters.shape[:2], -1)[..., order].reshape(filters.shape)
-        convolution = _replaced(architecture, len(weight), image)
+        convolution = replaced_by(architecture, len(weight), image)
         matches = [nearest_convolution(x.reshape(weight.shape), convolution, seed=seed) for x in (filters, moved)]
         return _measured(name, filters, order, rng, convolution, *matches)
-    filters = weight.reshape(-1, *weight.shape[-3:])
+    filters = weight.reshape(-1, *((weight.shape[-2], 1, weight.shape[-1]) if len(image) == 2 else weight.shape[-3:]))
     return _measured(name, filters, rng.permutation(filters[0, 0].size), rng, None, None, None)
 
 
@@ -107,10 +110,11 @@ def _measured(
     match: Match | None,
     permuted: Match | None,
 ) -> FirstLayer:
-    enough = np.flatnonzero(np.count_nonzero(filters.reshape(len(filters), -1), axis=1) >= LEAST_NONZEROS)
+    least = LEAST_NONZEROS[1 if filters.shape[-2] == 1 else 2]
+    enough = np.flatnonzero(np.count_nonzero(filters.reshape(len(filters), -1), axis=1) >= least)
     chosen = filters[np.sort(rng.permutation(enough)[:_LARGEST])].astype(np.float64)
     found: tuple[Measure, ...] = ()
-    if len(chosen) and min(chosen.shape[-2:]) > 1:
+    if len(chosen) and chosen[0, 0].size > 3:
         moved = chosen.reshape(*chosen.shape[:2], -1)[..., order].reshape(chosen.shape)
         here, there = _values(chosen), _values(moved)
         found = tuple(
@@ -137,11 +141,3 @@ def _values(filters: np.ndarray) -> dict[str, np.ndarray]:
         "Hoyer": np.asarray(measures.hoyer(energy)),
         "Gini": np.asarray(measures.gini(energy)),
     }
-
-
-def _replaced(architecture: Architecture, units: int, image: tuple[int, ...]) -> Convolution:
-    """The first convolution of the family, with enough channels to give every unit a slot."""
-    row = convolutions("s-conv" if architecture == "3-fc" else architecture)[0]
-    one = Convolution(image, 1, row.kernel, stride=row.stride, padding=row.kernel // 2)
-    places = one.out_spatial[0] * one.out_spatial[1]
-    return Convolution(image, -(-units // places), row.kernel, stride=row.stride, padding=row.kernel // 2)

@@ -24,12 +24,12 @@ class MaskLocality:
 def mask_locality(
     state: Mapping[str, Tensor], image: tuple[int, ...], *, permutation: Tensor | None = None, seed: int = 0
 ) -> MaskLocality | None:
-    """Of the units with `LEAST_NONZEROS` non-zero weights or more; a pixel counts once for each channel seen.
+    """Of the units with `LEAST_NONZEROS` or more; a pixel counts once for each channel seen.
 
     Args:
         state: of a net of `lcfs.build`.
-        image: (channels, height, width).
-        permutation: `[height · width]` of the pixels that the net was trained with, undone first.
+        image: (channels, height, width), or (channels, length) of a signal.
+        permutation: `[places]` of the pixels that the net was trained with, undone first.
         seed: of the sample of units and of the random masks.
 
     Returns:
@@ -40,7 +40,7 @@ def mask_locality(
     if weight is None or weight.ndim != 2 or weight.shape[1] != np.prod(image):
         return None
     masks = (weight != 0).cpu().numpy()
-    enough = np.flatnonzero(masks.sum(1) >= LEAST_NONZEROS)
+    enough = np.flatnonzero(masks.sum(1) >= LEAST_NONZEROS[len(image) - 1])
     if not len(enough) or masks.all():
         return None
     rng = np.random.default_rng(seed)
@@ -53,5 +53,6 @@ def mask_locality(
 
 
 def _radius(masks: np.ndarray, image: tuple[int, ...]) -> float:
-    seen = masks.reshape(-1, *image).sum(1)  # [units, height, width], channels that see a pixel
+    grid = image[1:] if len(image) == 3 else (1, *image[1:])
+    seen = masks.reshape(-1, image[0], *grid).sum(1)  # [units, height, width], channels that see a pixel
     return float(np.median(measures.radius_of_gyration(np.sqrt(seen))))

@@ -1,6 +1,7 @@
 """A net of `lcfs.build` as a chain of linear layers, and cutting channels out of it."""
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from lcfs.ranks.layers import RanksDropout
 from lcfs.ranks.ranks import ALONE, Ranks
 
-LinearMap = nn.Linear | nn.Conv2d | LocallyConnected2d
+LinearMap = nn.Linear | nn.Conv1d | nn.Conv2d | LocallyConnected
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
 Cut = list[tuple[int, Tensor]]
 """What is kept of a tensor: (dimension, indices along it), for each dimension in which something goes."""
@@ -47,7 +48,8 @@ class Stage:
     @property
     def dims(self) -> tuple[int, int]:
         """Dimensions of the weight that run over the channels of its outputs and over its inputs."""
-        return (2, 3) if isinstance(self.layer, LocallyConnected2d) else (0, 1)
+        first = len(self.layer.positions) if isinstance(self.layer, LocallyConnected) else 0
+        return first, first + 1
 
 
 class SelectedDropout(nn.Module):
@@ -162,9 +164,9 @@ def _stage(children: dict[str, nn.Module], after: LinearMap | None) -> Stage:
     assert isinstance(layer, LinearMap)
     channels = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
     positions = 1
-    if isinstance(layer, LocallyConnected2d):
-        positions = layer.weight.shape[0] * layer.weight.shape[1]
-    elif isinstance(layer, nn.Conv2d) and isinstance(after, nn.Linear):
+    if isinstance(layer, LocallyConnected):
+        positions = math.prod(layer.positions)
+    elif isinstance(layer, nn.Conv1d | nn.Conv2d) and isinstance(after, nn.Linear):
         positions = after.in_features // channels
     norms, dropouts, unflattens, relus = [], [], [], []
     for key, module in rest:
@@ -195,7 +197,7 @@ def _resize(small: nn.Module, stage: Stage, outputs: Tensor | None) -> None:
     layer = small.get_submodule(stage.name)
     if isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = layer.weight.shape
-    elif isinstance(layer, nn.Conv2d | LocallyConnected2d):
+    elif isinstance(layer, nn.Conv1d | nn.Conv2d | LocallyConnected):
         layer.out_channels, layer.in_channels = (layer.weight.shape[dim] for dim in stage.dims)
     if outputs is None:
         return

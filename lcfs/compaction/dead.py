@@ -48,7 +48,7 @@ from torch import Tensor, nn
 
 from lcfs.compaction.chain import Norm, Stage, chain
 from lcfs.compaction.motion import check, motion
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 
 
 @torch.no_grad()
@@ -89,8 +89,9 @@ def _constant(stage: Stage, resting: Tensor, gone: Tensor | None) -> Bool[Tensor
     """Units all of whose incoming weights rest at 0 or read removed inputs."""
     if gone is not None:
         resting = resting | gone.view(-1, *[1] * (resting.ndim - stage.dims[1] - 1))
-    if isinstance(stage.layer, LocallyConnected2d):
-        return resting.flatten(3).all(3).permute(2, 0, 1).flatten()
+    if isinstance(stage.layer, LocallyConnected):
+        axes = stage.dims[0]
+        return resting.flatten(axes + 1).all(axes + 1).movedim(axes, 0).flatten()
     return resting.flatten(1).all(1)
 
 
@@ -108,7 +109,7 @@ def _unread(
     none = torch.zeros_like(stage.norm.bias, dtype=torch.bool)
     if after.norm is None or (stage.dropout and getattr(model.get_submodule(stage.dropout), "p", 0.0) > 0):
         return none
-    if isinstance(after.layer, nn.Conv2d) and after.layer.padding not in (0, (0, 0), "valid"):
+    if isinstance(after.layer, nn.Conv1d | nn.Conv2d) and after.layer.padding not in (0, (0,), (0, 0), "valid"):
         return none
     moves = motion(after.layer.weight, optimizer)
     if optimizer is not None and min(moves.threshold, motion(stage.layer.weight, optimizer).threshold) == 0:

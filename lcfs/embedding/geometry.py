@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from lcfs.embedding.operations import Forward, LinearMap, Shape, Transposed
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from theory.operators import Convolution
 
 
 def convolution_of(name: str, module: LinearMap, before: Shape, after: Shape) -> Convolution | None:
-    """The geometry of a convolution or LocallyConnected2d, that of the adjoint for a transposed one; None for others.
+    """The geometry of a convolution or LocallyConnected, that of the adjoint for a transposed one; None for others.
 
     Args:
         name: of the module in its net, for errors.
@@ -22,7 +22,7 @@ def convolution_of(name: str, module: LinearMap, before: Shape, after: Shape) ->
     Raises:
         InputError: a transposed convolution padded at its output beyond the reach of its input.
     """
-    if isinstance(module, LocallyConnected2d):
+    if isinstance(module, LocallyConnected):
         return Convolution(before, module.out_channels, module.kernel_size, module.stride, module.padding)
     if isinstance(module, Forward):
         return Convolution(
@@ -61,7 +61,7 @@ def matrix_of(module: LinearMap, convolution: Convolution | None) -> sparse.csr_
     weight = to_numpy(module.weight)
     if isinstance(module, nn.Linear) or convolution is None:
         return weight
-    if isinstance(module, LocallyConnected2d):
+    if isinstance(module, LocallyConnected):
         return convolution.from_local(weight)
     matrix = convolution.csr(weight)
     return sparse.csr_array(matrix.T) if isinstance(module, Transposed) else matrix

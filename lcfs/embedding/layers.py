@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lcfs.embedding.geometry import convolution_of, matrix_of, unit_bias
 from lcfs.embedding.operations import LinearMap, Norm, Shape
 from lcfs.embedding.sparse import SparseLinear
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from theory.operators import Convolution
 
 Into: TypeAlias = Literal["local", "fc"]
@@ -26,7 +26,7 @@ def embed_linear(name: str, module: LinearMap, before: Shape, after: Shape, into
         stored: whether a matrix of FC is stored sparse.
 
     Returns:
-        In FC Linear or SparseLinear. In LOCAL LocallyConnected2d where it has the geometry, else SparseLinear with the
+        In FC Linear or SparseLinear. In LOCAL LocallyConnected where it has the geometry, else SparseLinear with the
         entries that the convolution reaches. Linear stays Linear.
     """
     if isinstance(module, nn.Linear):
@@ -68,8 +68,8 @@ def from_matrix(
 
 
 def is_locally_connected(module: LinearMap, convolution: Convolution) -> bool:
-    """Whether LocallyConnected2d has this geometry: two axes alike, as much padding at both ends, zeros, one group."""
-    if not isinstance(module, nn.Conv2d | LocallyConnected2d):
+    """Whether LocallyConnected has this geometry: two axes alike, as much padding at both ends, zeros, one group."""
+    if not isinstance(module, nn.Conv2d | LocallyConnected):
         return False
     alike = len({(a.kernel, a.stride, a.before, a.after) for a in convolution.axes}) == 1
     even = all(axis.before == axis.after and axis.dilation == 1 for axis in convolution.axes)
@@ -77,12 +77,12 @@ def is_locally_connected(module: LinearMap, convolution: Convolution) -> bool:
     return alike and even and zeros and convolution.groups == 1
 
 
-def _locally_connected(module: LinearMap, convolution: Convolution) -> LocallyConnected2d:
+def _locally_connected(module: LinearMap, convolution: Convolution) -> LocallyConnected:
     """The same filter at every position, also its taps that fall on the padding there."""
     axis, (height, width) = convolution.axes[0], convolution.spatial
     bias = unit_bias(module, math.prod(convolution.out_image))
     with torch.device("meta"):  # no random numbers are drawn
-        layer = LocallyConnected2d(
+        layer = LocallyConnected(
             convolution.in_channels,
             convolution.out_channels,
             (height, width),

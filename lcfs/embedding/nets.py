@@ -13,7 +13,7 @@ from lcfs.embedding.operations import LinearMap, Norm, Shape, layer_name
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.embedding.tracing import example_parameter, trace
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 
 
 def embed(
@@ -26,10 +26,10 @@ def embed(
     elementwise, then falls on the same units. Averages have no weights: in FC they are matrices that are not trained.
 
     Args:
-        model: a net that torch.fx can trace, of Conv1d/2d/3d, ConvTranspose1d/2d/3d, LocallyConnected2d, Linear,
+        model: a net that torch.fx can trace, of Conv1d/2d/3d, ConvTranspose1d/2d/3d, LocallyConnected, Linear,
             BatchNorm in evaluation mode, average pooling and means, reshaping, sums (residual nets) and elementwise
             activations. To fold BatchNorm instead, pass what `lcfs.nets.folding.fold_batchnorm` returns.
-        into: "local" (LocallyConnected2d; SparseLinear for a geometry that it lacks) or "fc" (Linear).
+        into: "local" (LocallyConnected; SparseLinear for a geometry that it lacks) or "fc" (Linear).
         image: shape of one example, (channels, *spatial).
         sparse: store the matrices of FC sparse, as SparseLinear: only what the convolution reaches is stored.
         limit_bytes: most memory that the weights may take, 4 GiB unless said otherwise.
@@ -103,7 +103,7 @@ class _Builder:
         name = self._name(node, before)
         if name not in self.modules:
             self.modules[name] = self._embedded(node, before)
-        if isinstance(self.modules[name], LocallyConnected2d):
+        if isinstance(self.modules[name], LocallyConnected):
             return self._flat(self.graph.call_module(name, (self._image(x, before),)))
         return self.graph.call_module(name, (x,))
 

@@ -12,13 +12,13 @@ from torch.nn import functional as F
 
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 
 Shape: TypeAlias = tuple[int, ...]
 Kind: TypeAlias = Literal["linear", "norm", "average", "reshape", "elementwise"]
 Forward: TypeAlias = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Transposed: TypeAlias = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
-LinearMap: TypeAlias = Forward | Transposed | LocallyConnected2d | SparseLinear | nn.Linear
+LinearMap: TypeAlias = Forward | Transposed | LocallyConnected | SparseLinear | nn.Linear
 Norm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 AveragePool: TypeAlias = nn.AvgPool1d | nn.AvgPool2d | nn.AvgPool3d
 AdaptivePool: TypeAlias = nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool2d | nn.AdaptiveAvgPool3d
@@ -63,7 +63,7 @@ def kind_of(node: fx.Node, modules: dict[str, nn.Module]) -> Kind:
             "stride instead"
         )
     raise InputError(
-        f"{where} has no exact embedding here; convolutions, LocallyConnected2d, Linear, BatchNorm, average pooling, "
+        f"{where} has no exact embedding here; convolutions, LocallyConnected, Linear, BatchNorm, average pooling, "
         "reshaping, sums and elementwise activations have one"
     )
 

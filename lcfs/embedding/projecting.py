@@ -15,7 +15,7 @@ from lcfs.embedding.operations import LinearMap, Norm, Shape, Transposed, layer_
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.embedding.tracing import as_net, trace
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from theory.operators import project_conv
 
 
@@ -70,12 +70,12 @@ def project(model: nn.Module, like: nn.Module, image: Sequence[int]) -> NetProje
     It inverts `embed`: project(embed(net, …), net, image) is the net, and nothing is lost. Each array is projected
     orthogonally (weights by E (EᵀE)⁺ Eᵀ, biases and the four numbers of BatchNorm by their mean over the positions of
     a channel), so that ‖before‖² = ‖after, embedded‖² + local_unshared + off_local, array by array. Weights of
-    LocallyConnected2d on the padding meet no pixel and do not count; taps that nowhere meet a pixel become 0.
+    LocallyConnected on the padding meet no pixel and do not count; taps that nowhere meet a pixel become 0.
 
     Args:
         model: a net of LOCAL or FC with the layer names of `like`: from `embed`, or S-FC, S-LOCAL, … of `lcfs.build`.
         like: the convolutional net, whose numbers do not matter and which is left as it is. Where it has a
-            LocallyConnected2d, what is local is kept unshared.
+            LocallyConnected, what is local is kept unshared.
         image: shape of one example, (channels, *spatial).
 
     Returns:
@@ -160,12 +160,10 @@ def _project_weight(name: str, ours: LinearMap, theirs: nn.Module, before: Shape
     """Fill the weight of one layer."""
     if isinstance(ours, SparseLinear):
         raise InputError(f"{name} of `like` is a SparseLinear, whose convolution is not known; give the original net")
-    if not isinstance(theirs, (nn.Linear, SparseLinear, LocallyConnected2d, type(ours))):
+    if not isinstance(theirs, (nn.Linear, SparseLinear, LocallyConnected, type(ours))):
         raise InputError(f"{name} of model is a {type(theirs).__name__}, which is no {type(ours).__name__} embedded")
     convolution, units = convolution_of(name, ours, before, after), (math.prod(after), math.prod(before))
-    if isinstance(theirs, LocallyConnected2d) and (
-        convolution is None or theirs.weight.shape != convolution.local_shape
-    ):
+    if isinstance(theirs, LocallyConnected) and (convolution is None or theirs.weight.shape != convolution.local_shape):
         raise InputError(f"{name} of model does not have the geometry of that of `like`; check `image` and the widths")
     matrix = matrix_of(theirs, convolution)
     if matrix.shape != units:
@@ -175,7 +173,7 @@ def _project_weight(name: str, ours: LinearMap, theirs: nn.Module, before: Shape
         return ArrayProjection(f"{name}.weight", _energy(np.asarray(matrix)))
     oriented = matrix.T if isinstance(ours, Transposed) else matrix
     found = project_conv(convolution, oriented)
-    _put(ours.weight, convolution.to_local(oriented) if isinstance(ours, LocallyConnected2d) else found.weight)
+    _put(ours.weight, convolution.to_local(oriented) if isinstance(ours, LocallyConnected) else found.weight)
     return ArrayProjection(f"{name}.weight", found.shared, found.local_unshared, found.off_local)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from lcfs.embedding.operations import Norm, Shape, axes_of, called, kind_of
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.errors import InputError, brief
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 
 _BATCH = 2
 
@@ -61,7 +61,7 @@ def example_parameter(net: nn.Module) -> Tensor:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return type(m) in (LocallyConnected2d, SparseLinear) or super().is_leaf_module(m, module_qualified_name)
+        return type(m) in (LocallyConnected, SparseLinear) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _traced(model: nn.Module) -> fx.GraphModule:

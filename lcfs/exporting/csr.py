@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 
 MOST_DENSITY = 1 / 8
 """CSR is used up to this density. Measured by `benchmarks.sparse_inference`: at batch 1 it wins up to about 1/3, at
@@ -82,13 +82,13 @@ class CsrLinear(nn.Module):
 
 def csr_is_faster(layer: nn.Module) -> bool:
     """Whether a linear or LOCAL layer is computed faster from its non-zeros at batch 1 … 128."""
-    if not isinstance(layer, nn.Linear | LocallyConnected2d) or layer.weight.numel() < LEAST_WEIGHTS:
+    if not isinstance(layer, nn.Linear | LocallyConnected) or layer.weight.numel() < LEAST_WEIGHTS:
         return False
     return int(layer.weight.count_nonzero()) <= MOST_DENSITY * layer.weight.numel()
 
 
 @torch.no_grad()
-def csr_of(layer: nn.Linear | LocallyConnected2d) -> CsrLinear:
+def csr_of(layer: nn.Linear | LocallyConnected) -> CsrLinear:
     """The same map from vectors to vectors, of LOCAL from flattened images to flattened images."""
     if isinstance(layer, nn.Linear):
         rows, columns = layer.weight.nonzero(as_tuple=True)
@@ -105,7 +105,7 @@ def csr_of(layer: nn.Linear | LocallyConnected2d) -> CsrLinear:
     return made
 
 
-def _entries(layer: LocallyConnected2d) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Tensor, tuple[int, int]]:
+def _entries(layer: LocallyConnected) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Tensor, tuple[int, int]]:
     """Rows, columns and values of the non-zeros that do not fall on the padding."""
     weight, (height, width) = layer.weight, layer.image
     i, j, output, channel, a, b = weight.nonzero(as_tuple=True)

@@ -12,7 +12,7 @@ from lcfs.augmentation import augment
 from lcfs.compaction.chain import chain
 from lcfs.exporting.csr import CsrLinear, csr_is_faster, csr_of
 from lcfs.exporting.simplifying import simplify
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 
 Kind = Literal["linear", "csr", "conv", "local"]
 
@@ -51,7 +51,7 @@ class LayerSpec:
             if self.kind == "conv":
                 return nn.Conv2d(self.inputs, self.outputs, self.kernel, self.stride, self.padding)
             image, step, pad = (self.height, self.width), self.stride, self.padding
-            return LocallyConnected2d(self.inputs, self.outputs, image, self.kernel, stride=step, padding=pad)
+            return LocallyConnected(self.inputs, self.outputs, image, self.kernel, stride=step, padding=pad)
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -157,7 +157,7 @@ def lower(
             size = {"height": height, "width": width, "kernel": kernel, "stride": stride, "padding": padding}
             spec = LayerSpec(stage.name, kind, layer.in_channels, layer.out_channels, **size)
             height, width = spec.sides
-        if sparse and isinstance(layer, nn.Linear | LocallyConnected2d) and csr_is_faster(layer):
+        if sparse and isinstance(layer, nn.Linear | LocallyConnected) and csr_is_faster(layer):
             before, after = spec.units()
             layer = csr_of(layer)
             spec = LayerSpec(spec.name, "csr", before, after, len(layer.values))

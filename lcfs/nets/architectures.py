@@ -6,43 +6,25 @@ Every layer but the last is linear (no bias) → BatchNorm → ReLU. Children ar
 convolution; these are the "layers that correspond to convolutional layers", to which the paper gives a λ of their own.
 """
 
+import math
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
 
 from lcfs.config import TrainConfig
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.convolutions import chain, convolutions
+from lcfs.nets.layers import LocallyConnected
 from lcfs.nets.resnet import ResNet18
+from theory.operators import Convolution
 
 Kind = Literal["conv", "local", "fc"]
 
 
-@dataclass(frozen=True)
-class ConvolutionRow:
-    """A row of Table 3 or 4: a k×k convolution with "same" padding and its channels in units of α."""
-
-    kernel: int
-    channels: int  # in units of α
-    stride: int
-
-
-@dataclass(frozen=True)
-class _Family:
-    convolutions: tuple[ConvolutionRow, ...]
-    hidden: int  # width of the fully-connected hidden layer, in units of α
-
-
-_FAMILIES = {  # paper, Tables 3 and 4
-    "s": _Family((ConvolutionRow(9, 1, 2),), hidden=24),
-    "d": _Family(
-        tuple(ConvolutionRow(3, c, s) for c, s in ((1, 1), (2, 2), (2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2))),
-        hidden=64,
-    ),
-}
+_HIDDEN = {"s": 24, "d": 64}  # width of the fully-connected hidden layer in units of α; paper, Tables 3 and 4
+_CONVOLUTION = {1: (nn.Conv1d, nn.BatchNorm1d), 2: (nn.Conv2d, nn.BatchNorm2d)}  # by the number of axes
 
 ARCHITECTURES = ("s-conv", "s-local", "s-fc", "d-conv", "d-local", "d-fc", "3-fc", "resnet18")
 
@@ -61,7 +43,8 @@ def build(
     Args:
         name: one of `ARCHITECTURES`.
         base_channels: α of the paper; the hidden width for 3-fc; the channels of the first stage for resnet18.
-        image: (channels, height, width); sides need not be equal.
+        image: (channels, height, width), sides need not be equal, or (channels, length) of a signal; resnet18 takes no
+            signals.
         classes: number of logits, ≥ 2.
         dropout: probability in [0, 1) applied to the inputs of the last two fully-connected layers; not for resnet18.
         kernel_size: odd side of every k×k kernel of resnet18 (Figure 5); not for the others.
@@ -80,19 +63,19 @@ def build(
     if name == "resnet18":
         return ResNet18(image[0], classes, width=base_channels, kernel_size=kernel_size)
     if name == "3-fc":
-        features, size = OrderedDict[str, nn.Module](flatten=nn.Flatten()), image[0] * image[1] * image[2]
-        _add_hidden(features, "fc1", size, base_channels, dropout=0.0)
+        features = OrderedDict[str, nn.Module](flatten=nn.Flatten())
+        _add_hidden(features, "fc1", math.prod(image), base_channels, dropout=0.0)
         _add_hidden(features, "fc2", base_channels, base_channels, dropout)
         return _finish(features, "fc3", base_channels, classes, dropout)
     letter, kind = name.split("-")
-    family = _FAMILIES[letter]
-    features, size = _feature_layers(family, kind, base_channels, image)
-    _add_hidden(features, "fc1", size, family.hidden * base_channels, dropout)
-    return _finish(features, "fc2", family.hidden * base_channels, classes, dropout)
+    replaced = chain(convolutions(name), base_channels, image)
+    features, hidden = _feature_layers(kind, replaced), _hidden_width(letter, base_channels, len(image) - 1)
+    _add_hidden(features, "fc1", replaced[-1].shape[0], hidden, dropout)
+    return _finish(features, "fc2", hidden, classes, dropout)
 
 
 def build_configured(config: TrainConfig, image: tuple[int, ...], classes: int) -> nn.Module:
-    """The net of a run, for images (channels, height, width). Raises InputError as `build`."""
+    """The net of a run, for images (channels, *grid). Raises InputError as `build`."""
     return build(
         config.architecture,
         base_channels=config.base_channels,
@@ -101,11 +84,6 @@ def build_configured(config: TrainConfig, image: tuple[int, ...], classes: int) 
         dropout=config.dropout,
         kernel_size=config.kernel_size,
     )
-
-
-def convolutions(name: str) -> tuple[ConvolutionRow, ...]:
-    """The convolutions of the S or D family that `conv1`, `conv2`, … of a net of that family are or replace."""
-    return _FAMILIES[name[0]].convolutions
 
 
 def weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -137,39 +115,51 @@ def replaces_convolution(parameter_name: str) -> bool:
     return "conv" in parameter_name
 
 
-def _feature_layers(
-    family: _Family, kind: str, base_channels: int, image: tuple[int, ...]
-) -> tuple[OrderedDict[str, nn.Module], int]:
-    """The layers that are or replace convolutions, and the number of units that they end in."""
+def _feature_layers(kind: str, replaced: Sequence[Convolution]) -> OrderedDict[str, nn.Module]:
+    """The layers that are or replace convolutions."""
     layers = OrderedDict[str, nn.Module]()
-    channels, height, width = image
     if kind == "fc":
         layers["flatten"] = nn.Flatten()
-    for i, layer in enumerate(family.convolutions, start=1):
-        inputs, outputs = channels, layer.channels * base_channels
-        sides = (height, width)
-        height, width = -(-height // layer.stride), -(-width // layer.stride)
-        units = outputs * height * width
-        padding = layer.kernel // 2
+    for i, c in enumerate(replaced, start=1):
+        units, inputs = c.shape
+        axis = c.axes[0]
         if kind == "conv":
-            layers[f"conv{i}"] = nn.Conv2d(inputs, outputs, layer.kernel, layer.stride, padding, bias=False)
-            layers[f"norm{i}"] = nn.BatchNorm2d(outputs)
+            convolution, norm = _CONVOLUTION[len(c.axes)]
+            layers[f"conv{i}"] = convolution(
+                c.in_channels, c.out_channels, axis.kernel, axis.stride, axis.before, bias=False
+            )
+            layers[f"norm{i}"] = norm(c.out_channels)
         elif kind == "local":
             if i > 1:
-                layers[f"unflatten{i}"] = nn.Unflatten(1, (inputs, *sides))
-            layers[f"conv{i}"] = LocallyConnected2d(
-                inputs, outputs, sides, layer.kernel, stride=layer.stride, padding=padding, bias=False
+                layers[f"unflatten{i}"] = nn.Unflatten(1, c.image)
+            layers[f"conv{i}"] = LocallyConnected(
+                c.in_channels,
+                c.out_channels,
+                c.spatial,
+                axis.kernel,
+                stride=axis.stride,
+                padding=axis.before,
+                bias=False,
             )
             layers[f"flatten{i}"] = nn.Flatten()
             layers[f"norm{i}"] = nn.BatchNorm1d(units)  # unshared, like the weights: one scale and shift per unit
         else:
-            layers[f"conv{i}"] = nn.Linear(inputs * sides[0] * sides[1], units, bias=False)
+            layers[f"conv{i}"] = nn.Linear(inputs, units, bias=False)
             layers[f"norm{i}"] = nn.BatchNorm1d(units)
         layers[f"relu{i}"] = nn.ReLU()
-        channels = outputs
     if kind == "conv":
         layers["flatten"] = nn.Flatten()
-    return layers, channels * height * width
+    return layers
+
+
+def _hidden_width(letter: str, base_channels: int, axes: int) -> int:
+    """24α of S and 64α of D on the two axes of an image, as printed; a quarter of it on one axis.
+
+    A convolution of stride 2 halves every axis, so a signal keeps twice the share of positions that an image does; a
+    hidden layer a quarter as wide keeps the proportions of the layers about as they are (S: 20α → 6α at 40 samples,
+    256α → 24α at 32 × 32 pixels).
+    """
+    return _HIDDEN[letter] * base_channels * 4**axes // 16
 
 
 def _add_hidden(layers: OrderedDict[str, nn.Module], name: str, inputs: int, outputs: int, dropout: float) -> None:
@@ -206,6 +196,9 @@ def _check(
         raise InputError(f"kernel_size must be odd and positive to keep 'same' padding symmetric, got {kernel_size}")
     if kernel_size != 3 and name != "resnet18":
         raise InputError(f"kernel_size belongs to resnet18; the kernels of {name} are fixed by the paper")
+    if len(image) not in (2, 3) or (name == "resnet18" and len(image) != 3):
+        signals = "" if name == "resnet18" else " or signals (channels, length)"
+        raise InputError(f"{name} takes images (channels, height, width){signals}, got {image}")
     side = _smallest_side(name)
     if min(image) < 1 or min(image[1:]) < side:
         raise InputError(f"an image of {image} is too small for {name}: its sides must be at least {side} pixels")
@@ -217,8 +210,5 @@ def _smallest_side(name: str) -> int:
         return 1
     if name == "resnet18":
         return 4
-    family = _FAMILIES[name[0]]
-    total_stride = 1
-    for layer in family.convolutions:
-        total_stride *= layer.stride
-    return max(family.convolutions[0].kernel // 2 + 1, total_stride // 2)
+    rows = convolutions(name)
+    return max(rows[0].kernel // 2 + 1, math.prod(row.stride for row in rows) // 2)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -34,7 +34,7 @@ def fold_batchnorm(model: nn.Module) -> nn.Module:
             parent = folded.get_submodule(name.rpartition(".")[0])
             leaf = name.rpartition(".")[2]
             layer = getattr(parent, partner(leaf))
-            if not isinstance(layer, nn.Conv2d | nn.Linear | LocallyConnected2d):
+            if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear | LocallyConnected):
                 raise TypeError(f"{name} follows a {type(layer).__name__}, which it cannot be folded into")
             _fold(layer, norm, norm.running_mean, norm.running_var)
             setattr(parent, leaf, nn.Identity())
@@ -52,7 +52,7 @@ def partner(norm: str) -> str:
 
 @torch.no_grad()
 def _fold(
-    layer: nn.Conv2d | nn.Linear | LocallyConnected2d,
+    layer: nn.Conv1d | nn.Conv2d | nn.Linear | LocallyConnected,
     norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d,
     mean: Tensor,
     variance: Tensor,
@@ -62,12 +62,9 @@ def _fold(
     bias = -mean.double() * scale
     bias = bias if norm.bias is None else bias + norm.bias.double()
     weight = layer.weight
-    if isinstance(
-        layer, LocallyConnected2d
-    ):  # the units are flattened as [O, H', W'], the weight begins with H', W', O
-        rows, columns, outputs = weight.shape[:3]
-        shape = (outputs, rows, columns)
-        per_weight = scale.view(shape).permute(1, 2, 0)
+    if isinstance(layer, LocallyConnected):  # units are flattened as [O, H', W'], the weight begins with H', W', O
+        shape = (layer.out_channels, *layer.positions)
+        per_weight = scale.view(shape).movedim(0, -1)
     else:
         shape, per_weight = (weight.shape[0],), scale
     if layer.bias is not None:

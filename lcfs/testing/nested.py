@@ -12,7 +12,7 @@ from lcfs.embedding.geometry import convolution_of
 from lcfs.embedding.operations import Forward, LinearMap, Shape, Transposed
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from lcfs.testing.filling import fill, image_batch
 from theory.operators import project_conv
 
@@ -27,7 +27,7 @@ def assert_nested(inner: nn.Module, outer: nn.Module, image: Sequence[int], *, d
 
     Args:
         inner: a net that is affine in its input, as a layer or a stack of convolutions with strides.
-        outer: a convolution, transposed convolution, LocallyConnected2d or Linear.
+        outer: a convolution, transposed convolution, LocallyConnected or Linear.
         image: shape of one image, (channels, *spatial), that both take.
         draws: how many members are drawn.
 
@@ -37,7 +37,7 @@ def assert_nested(inner: nn.Module, outer: nn.Module, image: Sequence[int], *, d
     Source: theory.operators.project_conv.
     """
     if not isinstance(outer, LinearMap) or isinstance(outer, SparseLinear):
-        raise InputError(f"outer must be one convolution, LocallyConnected2d or Linear, got {type(outer).__name__}")
+        raise InputError(f"outer must be one convolution, LocallyConnected or Linear, got {type(outer).__name__}")
     for draw in range(draws):
         member = fill(copy.deepcopy(inner).double(), seed + draw, exact=True)
         matrix, constant, after = _affine(member, tuple(image), seed + draw)
@@ -81,4 +81,4 @@ def _lost(outer: LinearMap, matrix: np.ndarray, image: Shape, after: Shape) -> f
     if convolution is None:
         return 0.0
     found = project_conv(convolution, matrix.T if isinstance(outer, Transposed) else matrix)
-    return found.off_local if isinstance(outer, LocallyConnected2d) else found.off_local + found.local_unshared
+    return found.off_local if isinstance(outer, LocallyConnected) else found.off_local + found.local_unshared

@@ -15,7 +15,7 @@ from lcfs.embedding.operations import LinearMap, Norm, Transposed, called
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.embedding.tracing import trace
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from lcfs.testing.slopes import product_error, slope
 
 _EXTRA = 8  # roundings beyond those of the sum: bias, a folded scale, and what an activation computes inside
@@ -193,7 +193,7 @@ def _terms(module: LinearMap) -> int:
     """Most products in the sum of one output."""
     if isinstance(module, nn.Linear | SparseLinear):
         return module.in_features
-    if isinstance(module, LocallyConnected2d):
+    if isinstance(module, LocallyConnected):
         return math.prod(module.weight.shape[3:])
     if isinstance(module, Transposed):
         return module.weight.numel() // module.weight.shape[1] // module.groups

@@ -11,7 +11,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from lcfs.testing.filling import fill
 from theory.operators import PADDING_MODES, Convolution
 
@@ -60,7 +60,7 @@ def convolutions(draw: Draw, modes: tuple[str, ...] = PADDING_MODES, max_dims: i
 
 @_strategy
 def conv_layers(draw: Draw, *, exact: bool = False, max_dims: int = 3) -> Case:
-    """A net of one Conv1d/2d/3d, ConvTranspose1d/2d/3d or LocallyConnected2d with any of torch's options.
+    """A net of one Conv1d/2d/3d, ConvTranspose1d/2d/3d or LocallyConnected with any of torch's options.
 
     Args:
         exact: small integers in float64, so that every order of summation gives the same; else Gaussian numbers in
@@ -155,7 +155,7 @@ def _local(draw: Draw, image: Shape) -> nn.Module:
     padding = draw(st.integers(0, 2))
     kernel = draw(st.integers(1, min(3, min(image[1:]) + 2 * padding)))
     options = {"stride": draw(st.integers(1, 2)), "padding": padding, "bias": draw(st.booleans())}
-    return LocallyConnected2d(image[0], 2, (image[1], image[2]), kernel, **options)
+    return LocallyConnected(image[0], 2, (image[1], image[2]), kernel, **options)
 
 
 def _norm(draw: Draw, image: Shape) -> nn.Module:

@@ -28,7 +28,7 @@ def spread(model: nn.Module, ranks: Ranks, how: How) -> None:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
-        # LocallyConnected2d returns a view; nothing here works on outputs in place.
+        # LocallyConnected returns a view; nothing here works on outputs in place.
         warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
         mesh = init_device_mesh(next(model.parameters()).device.type, (ranks.count,))
         for layer in model.children():

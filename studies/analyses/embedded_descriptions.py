@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lcfs.nets.architectures import convolutions
+from lcfs.nets.convolutions import convolutions
 from studies.engine.records import RECORDS, Record, read
 from studies.engine.scales import SCALES
 from studies.engine.selecting import by_row

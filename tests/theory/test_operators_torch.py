@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from theory.operators import PADDING_MODES, Convolution, project_conv
 from theory.operators.projections import solve_gram
 
@@ -128,7 +128,7 @@ def test_embedded_gradient_is_not_the_projected_one() -> None:
 def test_local_form_is_that_of_locally_connected2d(
     sides: tuple[int, int], stride: int, padding: int, seed: int
 ) -> None:
-    module = LocallyConnected2d(2, 3, sides, 3, stride=stride, padding=padding, bias=False).double()
+    module = LocallyConnected(2, 3, sides, 3, stride=stride, padding=padding, bias=False).double()
     layer = Convolution((2, *sides), 3, 3, stride, padding)
     local, x = integers(layer.local_shape, seed), integers((BATCH, 2, *sides), seed)
     assert layer.local_shape == tuple(module.weight.shape)

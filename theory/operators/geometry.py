@@ -84,7 +84,7 @@ class Geometry:
 
     @property
     def local_shape(self) -> tuple[int, ...]:
-        """(*out_spatial, *weight_shape), a filter bank for each output position, as in LocallyConnected2d."""
+        """(*out_spatial, *weight_shape), a filter bank for each output position, as in LocallyConnected."""
         return (*self.out_spatial, *self.weight_shape)
 
     @property

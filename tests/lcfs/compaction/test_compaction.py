@@ -21,7 +21,7 @@ from lcfs.compaction.motion import Motion
 from lcfs.compaction.optimizers import write
 from lcfs.config import AugmentConfig, OptimizerConfig, TrainConfig
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from lcfs.runs import Run
 from lcfs.runs.checkpoints import load_checkpoint
 from lcfs.training import loop
@@ -73,7 +73,7 @@ def units(stage: Stage) -> int:
 def kill(stage: Stage, unit: int, shift: float, *, after: Stage | None = None) -> None:
     """Incoming weights of a unit (of CONV: a channel) 0, its shift as given; with `after` outgoing weights 0 too."""
     assert stage.norm is not None
-    if isinstance(stage.layer, LocallyConnected2d):
+    if isinstance(stage.layer, LocallyConnected):
         channel, position = divmod(unit, stage.positions)
         stage.layer.weight.data.flatten(0, 1)[position, channel] = 0
     else:

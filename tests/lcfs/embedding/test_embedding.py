@@ -15,7 +15,7 @@ from lcfs.embedding import SparseLinear
 from lcfs.embedding.averages import average_matrix
 from lcfs.embedding.geometry import convolution_of
 from lcfs.embedding.tracing import trace
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from lcfs.testing import Case, assert_only_embeds, conv_layers, conv_nets
 
 INTO = st.sampled_from(["local", "fc"])
@@ -76,7 +76,7 @@ def test_gradient_of_the_net_is_the_adjoint_of_the_embedding(case: Case) -> None
     convolution = convolution_of("0", layer, case.image, after)
     assert convolution is not None
     gradient = matrix.weight.grad.numpy()
-    if isinstance(layer, LocallyConnected2d):
+    if isinstance(layer, LocallyConnected):
         of_local = torch.from_numpy(convolution.to_local(gradient))
         taps = torch.from_numpy(convolution.to_local(convolution.csr(torch.ones(convolution.weight_shape).numpy())))
         assert torch.equal(layer.weight.grad * taps, of_local)
@@ -219,9 +219,9 @@ def test_averages_do_not_learn() -> None:
 
 
 def test_any_convolution_can_be_local() -> None:
-    """LocallyConnected2d where it has the geometry, else the entries within reach."""
+    """LocallyConnected where it has the geometry, else the entries within reach."""
     square = nn.Conv2d(2, 3, 3, 2, 1)
-    assert isinstance(lcfs.embed(square, "local", (2, 6, 7)).get_submodule("0"), LocallyConnected2d)
+    assert isinstance(lcfs.embed(square, "local", (2, 6, 7)).get_submodule("0"), LocallyConnected)
     for other in (nn.Conv2d(2, 4, 3, groups=2), nn.Conv2d(2, 3, 3, dilation=2), nn.Conv2d(2, 3, (3, 2))):
         local = lcfs.embed(other, "local", (2, 6, 7)).get_submodule("0")
         assert isinstance(local, SparseLinear)

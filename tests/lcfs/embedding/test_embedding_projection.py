@@ -86,7 +86,7 @@ def test_what_is_shared_is_the_energy_of_the_projection_embedded(case: Case, see
         float((model.state_dict()[name] - tensor).square().sum()) for name, tensor in nearest.state_dict().items()
     )
     assert math.isclose(kept + lost, before, rel_tol=SOLVED, abs_tol=1e-300)
-    local = "LocallyConnected2d" in str(case.model)  # then what is unshared is kept
+    local = "LocallyConnected" in str(case.model)  # then what is unshared is kept
     assert math.isclose(found.off_local + (0 if local else found.local_unshared), lost, rel_tol=1e-6, abs_tol=SOLVED)
     again = lcfs.project(nearest, case.model, case.image)
     assert again.off_local == 0

@@ -26,7 +26,7 @@ from lcfs.exporting.csr import BLOCK, csr_is_faster, csr_of
 from lcfs.exporting.net import lower
 from lcfs.exporting.onnx import save_onnx
 from lcfs.nets.architectures import build_configured
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from lcfs.training.loop import train
 
 IMAGE = (3, 8, 10)
@@ -132,7 +132,7 @@ def test_csr_of_a_linear_layer(shape: tuple[int, int], batch: int) -> None:
 
 @pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 1), (1, 2)])
 def test_csr_of_a_local_layer(stride: int, padding: int) -> None:
-    layer = LocallyConnected2d(2, 3, (6, 5), 3, stride=stride, padding=padding).requires_grad_(False)
+    layer = LocallyConnected(2, 3, (6, 5), 3, stride=stride, padding=padding).requires_grad_(False)
     layer.weight *= torch.rand_like(layer.weight) < 0.5
     x = torch.randn(4, 2, 6, 5)
     torch.testing.assert_close(csr_of(layer)(x.flatten(1)), layer(x).flatten(1), rtol=1e-4, atol=1e-5)

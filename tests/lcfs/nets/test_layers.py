@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from lcfs import LocallyConnected2d
+from lcfs import LocallyConnected
 
 
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 4), st.integers(1, 3), st.integers(0, 2), st.integers(4, 7))
 def test_equal_kernels_are_a_convolution(c: int, o: int, k: int, stride: int, padding: int, side: int) -> None:
-    layer = LocallyConnected2d(c, o, (side, side + 1), k, stride=stride, padding=padding, bias=False).double()
+    layer = LocallyConnected(c, o, (side, side + 1), k, stride=stride, padding=padding, bias=False).double()
     kernel = torch.randint(-4, 5, (o, c, k, k)).double()
     layer.weight.data[:] = kernel
     x = torch.randint(-4, 5, (2, c, side, side + 1)).double()
@@ -19,7 +19,7 @@ def test_equal_kernels_are_a_convolution(c: int, o: int, k: int, stride: int, pa
 
 
 def test_against_a_loop_over_positions() -> None:
-    layer = LocallyConnected2d(2, 3, (5, 6), 3, stride=2, padding=1).double()
+    layer = LocallyConnected(2, 3, (5, 6), 3, stride=2, padding=1).double()
     x = torch.randn(4, 2, 5, 6, dtype=torch.float64)
     padded = F.pad(x, (1, 1, 1, 1))
     y = layer(x)
@@ -31,13 +31,13 @@ def test_against_a_loop_over_positions() -> None:
 
 
 def test_gradients() -> None:
-    layer = LocallyConnected2d(2, 2, (4, 4), 3, padding=1).double()
+    layer = LocallyConnected(2, 2, (4, 4), 3, padding=1).double()
     x = torch.randn(2, 2, 4, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(layer, (x,))
 
 
 def test_autocast_casts_pixels_before_it_copies_them() -> None:
-    layer = LocallyConnected2d(2, 3, (5, 6), 3, stride=2, padding=1, bias=False)
+    layer = LocallyConnected(2, 3, (5, 6), 3, stride=2, padding=1, bias=False)
     x = torch.randn(4, 2, 5, 6)
     with torch.autocast("cpu", torch.bfloat16):
         y = layer(x)
@@ -47,4 +47,4 @@ def test_autocast_casts_pixels_before_it_copies_them() -> None:
 
 def test_kernel_larger_than_image() -> None:
     with pytest.raises(ValueError, match="does not fit"):
-        LocallyConnected2d(1, 1, (2, 9), 5, padding=1)
+        LocallyConnected(1, 1, (2, 9), 5, padding=1)

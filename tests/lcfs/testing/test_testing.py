@@ -15,7 +15,7 @@ import lcfs
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.errors import InputError
 from lcfs.nets.folding import fold_batchnorm
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from lcfs.testing import (
     Case,
     assert_embeds,
@@ -246,7 +246,7 @@ def test_every_layer_is_nested_in_itself_in_local_and_in_fc(case: Case) -> None:
     layer = case.model.get_submodule("0")
     assert_nested(case.model, layer, case.image, draws=2)
     local = lcfs.embed(case.model, "local", case.image).get_submodule("0")
-    if isinstance(local, LocallyConnected2d):
+    if isinstance(local, LocallyConnected):
         assert_nested(case.model, local, case.image, draws=1)
     units = case.model(torch.zeros(1, *case.image).double()).numel()
     assert_nested(case.model, nn.Linear(torch.Size(case.image).numel(), units), case.image, draws=1)
@@ -270,7 +270,7 @@ def test_a_strided_stack_is_nested_in_one_wide_layer(sizes: list[tuple[int, int]
     ("inner", "outer", "message"),
     [
         (nn.Conv2d(1, 2, 5, padding=2), nn.Conv2d(1, 2, 3, padding=1), "outside"),
-        (LocallyConnected2d(1, 2, (5, 5), 3, padding=1), nn.Conv2d(1, 2, 3, padding=1, bias=True), "outside"),
+        (LocallyConnected(1, 2, (5, 5), 3, padding=1), nn.Conv2d(1, 2, 3, padding=1, bias=True), "outside"),
         (nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular"), nn.Conv2d(1, 2, 3, padding=1), "outside"),
         (nn.Conv2d(2, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1, groups=2), "outside"),
         (nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(1, 2, 3, padding=1, bias=False), "a bias"),
@@ -303,7 +303,7 @@ def test_strategies_reach_every_kind_of_layer() -> None:
     collect()
     kinds = {"Conv", "ConvTranspose", "BatchNorm", "AvgPool"}
     assert {f"{kind}{axes}d" for kind in kinds for axes in (1, 2, 3)} <= seen
-    assert {"LocallyConnected2d", "Linear", "_Residual", "GELU"} <= seen
+    assert {"LocallyConnected", "Linear", "_Residual", "GELU"} <= seen
 
 
 def test_hypothesis_is_imported_by_lcfs_testing_only() -> None:
