@@ -38,7 +38,7 @@ def numpy_count(path: Path) -> int:
 def lcfs_count(path: Path) -> int:
     """Counts by tensor and row, the check for NaN, and the length of the support in two languages."""
     from lcfs.analysis.counts import summarize_state
-    from lcfs.runs.checkpoints import load_state
+    from lcfs.reading import load_state
 
     return summarize_state(load_state(path), distinct=False).nonzeros
 
@@ -46,7 +46,7 @@ def lcfs_count(path: Path) -> int:
 def lcfs_distinct(path: Path) -> int:
     """The same and the distinct values with their occurrences."""
     from lcfs.analysis.counts import summarize_state
-    from lcfs.runs.checkpoints import load_state
+    from lcfs.reading import load_state
 
     return summarize_state(load_state(path)).nonzeros
 

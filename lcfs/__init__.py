@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lcfs.nets.architectures import ARCHITECTURES, build, count_weights
     from lcfs.nets.layers import LocallyConnected
     from lcfs.optim import BetaLasso, parameter_groups
-    from lcfs.runs.checkpoints import load_state
+    from lcfs.reading import load_state
     from lcfs.training.loop import train
 else:
     from importlib import import_module
@@ -44,7 +44,7 @@ _ORIGINS = {
     "count_weights": "nets.architectures",
     "embed": "embedding",
     "load_data": "data:load",
-    "load_state": "runs.checkpoints",
+    "load_state": "reading",
     "parameter_groups": "optim",
     "project": "embedding",
     "train": "training.loop",

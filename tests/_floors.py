@@ -8,7 +8,7 @@ PACKAGES = ("theory", "lcfs", "studies", "paper_figures", "lcfs.cli")
 
 ROOMS = (
     ("errors",),
-    ("config", "terminal"),
+    ("config", "reading", "terminal"),
     ("data", "nets", "ranks"),
     ("augmentation", "optim", "runs", "embedding"),
     ("analysis", "compaction", "testing"),

@@ -1,220 +1,254 @@
-"""What a state dict holds: non-zeros and distinct values, tensor by tensor."""
+"""What a state dict holds: non-zeros and distinct values, tensor by tensor and type by type."""
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Literal
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.special import gammaln
 from torch import Tensor
 
+from lcfs.analysis import histograms, patterns
+from lcfs.analysis.histograms import Histogram
+from lcfs.analysis.parts import Part, Role, parts
+from lcfs.analysis.patterns import Format
 from lcfs.errors import InputError
 from theory.languages import lengths
 from theory.languages.vectors import units
 
-Role = Literal["weight", "vector", "buffer", "counter"]
-_BUFFERS = ("running_mean", "running_var")
-_PIECE = 1 << 18
-_INTERVAL = 3 << 22
-_SAMPLE = 100_000
-
-
-@dataclass(frozen=True)
-class TensorSummary:
-    """Counts of one tensor.
-
-    distinct: number of distinct non-zero values, None if not counted.
-    support_bits: length of the adaptive code of its support, as one context or with one for each row.
-    arrangement_bits: log2(s!/Πc_j!), in which order its s non-zero values stand; None if not counted.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    role: Role
-    count: int
-    nonzeros: int
-    distinct: int | None
-    support_bits: float
-    arrangement_bits: float | None
-
-
-@dataclass(frozen=True)
-class StateSummary:
-    """Counts over everything a decoder needs: all floating-point entries, biases and BatchNorm's statistics included.
-
-    Tied tensors stored under two names count twice: the file says nothing of the tie.
-    """
-
-    weights: int
-    nonzeros: int
-    distinct_values: int | None
-    value_bits: int
-    arrangement_bits: float | None
-    tensors: tuple[TensorSummary, ...]
-
-
-def nonzeros(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """Non-zero entries of each weight array (floating point, two dimensions or more)."""
-    return {name: int(t.count_nonzero()) for name, t in state.items() if _role(name, t) == "weight"}
+_MOST_ROWS = 1 << 24
+_THREADS = min(os.cpu_count() or 1, 4)
 
 
 @dataclass(frozen=True)
 class Values:
-    """How many distinct non-zero values there are, and log2(s!/Πc_j!) bits for the order of all s of them."""
+    """Occurrences of the s non-zero numbers of one or several tensors of one type.
 
-    distinct: int
-    arrangement_bits: float
-
-
-def distinct_values(tensor: Tensor) -> int:
-    """Exact number of distinct non-zero values; −0 counts as zero. Raises ValueError on NaN."""
-    if tensor.isnan().any():
-        raise ValueError("distinct values are not defined where there is a NaN")
-    return count_values([tensor])[1].distinct
-
-
-def count_values(
-    tensors: Sequence[Tensor], on_progress: Callable[[float], None] | None = None
-) -> tuple[list[Values], Values]:
-    """(the values of each tensor, those of all tensors together), without NaNs among them.
-
-    Works through one interval of values after the other, each of about 12 million entries, so that the memory needed
-    beside the tensors stays below half a gigabyte; `on_progress` gets the finished fraction in [0, 1] after each.
+    Attributes:
+        type: of the numbers, such as float32; a complex number is two.
+        width: bits of one.
+        count: how many numbers there are, n.
+        nonzeros: how many are not zero, s.
+        distinct: how many different ones are among those, k; None if more than 2²⁴ or not counted.
+        arrangement_bits: log2(s!/Πc_j!), in which order the values stand; None if `distinct` is.
+        high_arrangement_bits: the same for their upper 16 bits alone; None if not counted.
     """
-    edges = _edges(tensors)
-    each, all_together = [_Tally() for _ in tensors], _Tally()
-    for done, (low, high) in enumerate(pairwise(edges), start=1):
-        found = [np.unique(_between(tensor, low, high), return_counts=True) for tensor in tensors]
-        for tally, (_, counts) in zip(each, found, strict=True):
-            tally.add(counts)
-        if found:
-            values, counts = (np.concatenate(parts) for parts in zip(*found, strict=True))
-            all_together.add(_merged(values, counts) if len(found) > 1 else counts)
-        if on_progress:
-            on_progress(done / (len(edges) - 1))
-    return [tally.values() for tally in each], all_together.values()
+
+    type: str
+    width: int
+    count: int
+    nonzeros: int
+    distinct: int | None
+    arrangement_bits: float | None
+    high_arrangement_bits: float | None
+
+
+@dataclass(frozen=True)
+class TensorSummary:
+    """Counts of one tensor; `note` says why it is free or what was put together.
+
+    support_bits: length of the adaptive code of its support, as one context or with one for each row.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role
+    values: Values
+    support_bits: float
+    note: str = ""
+
+    @property
+    def free(self) -> bool:
+        """Whether a description need not spell it out."""
+        return self.role in ("constant", "tied")
+
+
+@dataclass(frozen=True)
+class StateSummary:
+    """Counts over everything a decoder needs, biases, integers and BatchNorm's statistics included, type by type."""
+
+    types: tuple[Values, ...]
+    tensors: tuple[TensorSummary, ...]
+
+    @property
+    def weights(self) -> int:
+        """How many numbers there are."""
+        return sum(values.count for values in self.types)
+
+    @property
+    def nonzeros(self) -> int:
+        """How many of them are not zero."""
+        return sum(values.nonzeros for values in self.types)
+
+    @property
+    def distinct_values(self) -> int | None:
+        """How many different ones there are, of each type by itself; None if more than 2²⁴ or not counted."""
+        each = [values.distinct for values in self.types]
+        return None if None in each else sum(k for k in each if k is not None)
+
+    @property
+    def dense_bits(self) -> int:
+        """Bits that all of them take as they are."""
+        return sum(values.count * values.width for values in self.types)
+
+
+def nonzeros(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """Non-zero entries of each weight array (floating point, two dimensions or more)."""
+    return {name: int(t.count_nonzero()) for name, t in state.items() if t.is_floating_point() and t.ndim >= 2}
 
 
 def summarize_state(
     state: Mapping[str, Tensor], *, distinct: bool = True, on_progress: Callable[[float], None] | None = None
 ) -> StateSummary:
-    """Counts of a whole state dict; `on_progress` as in `count_values`, the only part that takes long.
+    """Counts of a whole state dict in one pass.
+
+    Args:
+        state: dense and sparse tensors of any type; sparse ones are not made dense.
+        distinct: whether to count different values.
+        on_progress: gets the finished fraction in [0, 1], tensor by tensor and within large ones.
 
     Raises:
-        InputError: a tensor with infinite or NaN entries.
+        InputError: a tensor with entries that are not a number (NaN).
     """
-    rows = [_summarize(name, tensor) for name, tensor in state.items()]
-    floating = [i for i, row in enumerate(rows) if row.role != "counter"]
-    total = None
-    if distinct:
-        counts, total = count_values([state[rows[i].name] for i in floating], on_progress)
-        for i, found in zip(floating, counts, strict=True):
-            rows[i] = replace(rows[i], distinct=found.distinct, arrangement_bits=found.arrangement_bits)
-    return StateSummary(
-        weights=sum(rows[i].count for i in floating),
-        nonzeros=sum(rows[i].nonzeros for i in floating),
-        distinct_values=total.distinct if total else None,
-        arrangement_bits=total.arrangement_bits if total else None,
-        value_bits=max((state[rows[i].name].element_size() * 8 for i in floating), default=0),
-        tensors=tuple(rows),
-    )
+    found = parts(state)
+    whole = sum(max(_stored(part), 1) for part in found)
+    done = 0
+    totals: dict[Format, Histogram] = {}
+    rows: list[TensorSummary] = []
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for part in found:
+            histogram = Histogram(part.form)
+            report = _Progress(on_progress, done, whole)
+            rows.append(_summarize(part, histogram, distinct and not part.free, pool, report))
+            if not part.free:
+                totals.setdefault(part.form, Histogram(part.form)).absorb(histogram)
+            done += max(_stored(part), 1)
+            report(max(_stored(part), 1))
+    types = []
+    for form, histogram in totals.items():
+        own = [row.values for row in rows if not row.free and row.values.type == form.name]
+        types.append(_values(form, sum(v.count for v in own), sum(v.nonzeros for v in own), histogram, distinct))
+    return StateSummary(tuple(types), tuple(rows))
 
 
-def _summarize(name: str, tensor: Tensor) -> TensorSummary:
-    role = _role(name, tensor)
-    bad = 0
-    rows = units(tuple(tensor.shape)) if tensor.numel() else 1
+@dataclass(frozen=True)
+class _Progress:
+    """Tells the fraction that is done, from the entries of one part that are."""
+
+    on_progress: Callable[[float], None] | None
+    before: int
+    whole: int
+
+    def __call__(self, entries: int) -> None:
+        if self.on_progress:
+            self.on_progress(min((self.before + entries) / self.whole, 1.0))
+
+
+def _values(form: Format, count: int, nonzeros: int, histogram: Histogram, counted: bool) -> Values:
+    if not counted:
+        return Values(form.name, form.width, count, nonzeros, None, None, None)
+    distinct, arrangement = histogram.distinct, histogram.arrangement_bits
+    return Values(form.name, form.width, count, nonzeros, distinct, arrangement, histogram.high_arrangement_bits)
+
+
+def _summarize(
+    part: Part, histogram: Histogram, counted: bool, pool: ThreadPoolExecutor, report: Callable[[int], None]
+) -> TensorSummary:
+    """Counts of one part; `report` gets the number of stored entries that are done."""
+    form, tensor, shape = part.form, part.tensor, tuple(part.tensor.shape)
+    per_element = patterns.per_element(tensor.dtype, form)
+    sparse = tensor.layout != torch.strided
+    count = tensor.numel() * per_element if sparse or part.mask is not None else patterns.count(tensor, form)
+    rows = units(shape) if count else 1
+    rows = rows if rows <= _MOST_ROWS and count % rows == 0 else 1
+    entries, index = _sparse_entries(tensor, rows) if sparse else (tensor, None)
+    source = patterns.pieces(entries, form, part.mask)
     row_counts = np.zeros(rows, np.int64)
-    width = max(tensor.numel() // rows, 1)
-    start = 0
-    for piece in _pieces(tensor):
-        bad += 0 if role == "counter" else piece.size - int(np.count_nonzero(np.isfinite(piece)))
-        row_counts += _row_counts(piece != 0, start, width, rows)
-        start += piece.size
-    if bad:
+    invalid = done = 0
+    for piece in _mapped(pool, source, form, histogram if counted else None):
+        invalid += piece.invalid
+        if index is None:
+            _add_row_counts(row_counts, piece.nonzero, done, max(count // rows, 1))
+        else:
+            width = per_element * (entries.numel() // max(len(index), 1))  # numbers of each index
+            at = index[(done + np.flatnonzero(piece.nonzero)) // width]
+            row_counts += np.bincount(at, minlength=rows)
+        if piece.high is not None:
+            histogram.add(piece.high, piece.run)
+        done += len(piece.nonzero)
+        report(done // per_element)
+    if invalid:
         raise InputError(
-            f"tensor {name} has {bad:,} entries that are infinite or NaN; a diverged net has no description"
+            f"tensor {part.name!r} has {invalid:,} entries that are not a number (NaN), and a net that computes with "
+            f"them has no error to speak of; if the net does not use it, pass --exclude '{part.name}'"
         )
     nonzeros = int(row_counts.sum())
-    support = 1 + min(
-        lengths.kt_support(np.full(rows, tensor.numel() // rows), row_counts),
-        lengths.kt_support(np.array([tensor.numel()]), np.array([nonzeros])),
+    by_row = lengths.kt_support(np.full(rows, count // rows), row_counts)
+    support = 1 + min(by_row, lengths.kt_support(np.array([count]), np.array([nonzeros])))
+    return TensorSummary(
+        part.name, shape, part.role, _values(form, count, nonzeros, histogram, counted), support, part.note
     )
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    return TensorSummary(name, tuple(tensor.shape), dtype, role, tensor.numel(), nonzeros, None, support, None)
 
 
-class _Tally:
-    """Occurrences of values, interval by interval: how many, their sum, and Σ ln c_j!."""
+@dataclass(frozen=True)
+class _Piece:
+    """Counts of some patterns: how many are NaN, which are not zero, and their occurrences."""
 
-    def __init__(self) -> None:
-        self._distinct = self._size = 0
-        self._nats = 0.0
-
-    def add(self, counts: np.ndarray) -> None:
-        self._distinct += len(counts)
-        self._size += int(counts.sum())
-        self._nats += float(gammaln(counts[counts > 1] + 1.0).sum())
-
-    def values(self) -> Values:
-        bits = (math.lgamma(self._size + 1) - self._nats) / math.log(2)
-        return Values(self._distinct, max(bits, 0.0))
+    invalid: int
+    nonzero: np.ndarray
+    high: np.ndarray | None
+    run: tuple[np.ndarray, np.ndarray] | None
 
 
-def _merged(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Occurrences of each distinct value, of which `values` may hold several with `counts` of their own."""
-    order = np.argsort(values, kind="stable")
-    starts = np.flatnonzero(np.diff(values[order], prepend=np.nan) != 0)
-    return np.add.reduceat(counts[order], starts) if len(starts) else counts
+def _mapped(
+    pool: ThreadPoolExecutor, source: Iterator[np.ndarray], form: Format, histogram: Histogram | None
+) -> Iterator[_Piece]:
+    """Counts of each piece in order; a few are under way at a time."""
+    waiting: deque[Future[_Piece]] = deque()
+    for piece in source:
+        each = histogram is not None and histogram.counts_each
+        waiting.append(pool.submit(_count_piece, piece, form, histogram is not None, each))
+        if len(waiting) > 2 * _THREADS:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
-def _row_counts(nonzero: np.ndarray, start: int, width: int, rows: int) -> np.ndarray:
-    """How many of the entries start, start + 1, … are not zero in each of `rows` rows of `width` entries."""
-    counts = np.zeros(rows, np.int64)
+def _count_piece(piece: np.ndarray, form: Format, counted: bool, each: bool) -> _Piece:
+    nonzero = piece != 0
+    high = run = None
+    if counted:
+        values = piece[nonzero]
+        high = histograms.high_counts(values, form)
+        run = histograms.run_of(values) if each else None
+    return _Piece(patterns.invalid(piece, form), nonzero, high, run)
+
+
+def _sparse_entries(tensor: Tensor, rows: int) -> tuple[Tensor, np.ndarray]:
+    """The stored numbers of a sparse tensor, those at one place added up, and the row of each."""
+    coordinates = tensor.detach().cpu().to_sparse_coo().coalesce()
+    places = coordinates.indices()
+    by_row = rows == tensor.shape[0] if tensor.ndim else False
+    index = places[0] if by_row and len(places) else torch.zeros(places.shape[1], dtype=torch.int64)
+    return coordinates.values(), index.numpy()
+
+
+def _stored(part: Part) -> int:
+    tensor = part.tensor
+    return tensor.numel() if tensor.layout == torch.strided else tensor._nnz()
+
+
+def _add_row_counts(counts: np.ndarray, nonzero: np.ndarray, start: int, width: int) -> None:
+    """Count those of the entries start, start + 1, … that are not zero in rows of `width` entries."""
     first = start // width
     head = min((first + 1) * width - start, len(nonzero))
     counts[first] += np.count_nonzero(nonzero[:head])
     whole = (len(nonzero) - head) // width
     if whole:
         body = nonzero[head : head + whole * width].reshape(whole, width)
-        counts[first + 1 : first + 1 + whole] = np.count_nonzero(body, axis=1)
+        counts[first + 1 : first + 1 + whole] += np.count_nonzero(body, axis=1)
     tail = nonzero[head + whole * width :]
     if len(tail):
         counts[first + 1 + whole] += np.count_nonzero(tail)
-    return counts
-
-
-def _pieces(tensor: Tensor) -> Iterator[np.ndarray]:
-    """The entries in parts that fit a cache; bfloat16 and float16 are exact in float32."""
-    for part in tensor.detach().cpu().reshape(-1).split(_PIECE):
-        yield (part.float() if part.dtype in (torch.bfloat16, torch.float16) else part).numpy()
-
-
-def _edges(tensors: Sequence[Tensor]) -> list[float]:
-    """Borders of intervals that hold about `_INTERVAL` entries each, from quantiles of a regular sample."""
-    entries = sum(tensor.numel() for tensor in tensors)
-    intervals = -(-entries // _INTERVAL)
-    step = max(entries // _SAMPLE, 1)
-    sample = [tensor.detach().reshape(-1)[::step].double().cpu().numpy() for tensor in tensors]
-    values = np.concatenate(sample or [np.empty(0)])
-    values = values[values != 0]
-    inner = np.unique(np.quantile(values, np.arange(1, intervals) / intervals)) if intervals > 1 and len(values) else ()
-    return [-math.inf, *map(float, inner), math.inf]
-
-
-def _between(tensor: Tensor, low: float, high: float) -> np.ndarray:
-    """The non-zero entries in [low, high)."""
-    found = [piece[(piece >= low) & (piece < high) & (piece != 0)] for piece in _pieces(tensor)]
-    return np.concatenate(found) if found else np.empty(0, np.float32)
-
-
-def _role(name: str, tensor: Tensor) -> Role:
-    if not tensor.is_floating_point():
-        return "counter"
-    if name.rsplit(".", 1)[-1] in _BUFFERS:
-        return "buffer"
-    return "weight" if tensor.ndim >= 2 else "vector"

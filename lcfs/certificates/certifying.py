@@ -19,8 +19,9 @@ from lcfs.descriptions.quantized_nets import QuantizedPredictor
 from lcfs.errors import InputError
 from lcfs.nets.folding import fold_batchnorm
 from lcfs.nets.quantized import Architecture, QuantizedNet
+from lcfs.reading import load_state
 from lcfs.runs import Run
-from lcfs.runs.checkpoints import load_into, load_state
+from lcfs.runs.checkpoints import load_into
 from lcfs.runs.nets import net_of
 from lcfs.runs.quantized_run import QuantizedRun
 from theory.verdicts import Verdict, all_bounds, judge

@@ -4,12 +4,15 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
 from lcfs.cli.arguments import parse
 from lcfs.errors import InputError
+
+if TYPE_CHECKING:
+    from lcfs.reading import NetState
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,12 @@ class BoundOptions:
     """Probability with which a bound may fail."""
     classes: int | None = None
     """A bound no better than guessing among them is marked vacuous."""
+    key: str | None = None
+    """Keys joined by dots under which the net stands in the file; by default the usual ones."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of names that the net does not need to predict, such as 'teacher.*'."""
+    shapes: Literal["fixed", "billed"] = "fixed"
+    """Whether the shapes were fixed before the data; billed if training found them."""
     json: bool = False
     """Print one JSON object."""
 
@@ -36,6 +45,10 @@ class InspectOptions:
 
     file: tyro.conf.Positional[Path]
     """A state dict (.pt, .pth, .ckpt, .safetensors) or a run directory."""
+    key: str | None = None
+    """Keys joined by dots under which the net stands in the file; by default the usual ones."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of names that are left out, such as 'teacher.*'."""
     json: bool = False
     """Print one JSON object."""
     picture: Path | None = None
@@ -59,13 +72,20 @@ def bound(arguments: list[str]) -> int:
     from lcfs.analysis.counts import summarize_state
     from lcfs.cli import reports
     from lcfs.descriptions.counted import report
+    from lcfs.descriptions.files import described_numbers, read_net, refuse_partial
     from lcfs.terminal import Percentage
 
-    summary = summarize_state(_state_of(options.file), on_progress=Percentage("counting distinct values"))
-    found = report(summary, train_error=errors, samples=samples, delta=delta, classes=classes)
+    state = read_net(options.file, key=options.key, exclude=options.exclude)
+    refuse_partial(options.file, state)
+    summary = summarize_state(described_numbers(state), on_progress=Percentage("counting values"))
+    shapes_from_data = options.shapes == "billed" or state.shapes_from_data
+    found = report(
+        summary, train_error=errors, samples=samples, delta=delta, classes=classes, shapes_from_data=shapes_from_data
+    )
     if options.json:
-        print(json.dumps(dataclasses.asdict(found), indent=1))
+        print(json.dumps({**dataclasses.asdict(found), "file": _account(state)}, indent=1))
     else:
+        reports.print_account(options.file, state)
         reports.print_report(found)
     return 0
 
@@ -76,16 +96,18 @@ def inspect(arguments: list[str]) -> int:
     file, picture = options.file, options.picture
     from lcfs.analysis.counts import summarize_state
     from lcfs.cli import reports
+    from lcfs.descriptions.files import described_numbers, is_run, read_net
     from lcfs.terminal import Percentage
 
-    state = _state_of(file)
-    summary = summarize_state(state, on_progress=Percentage("counting distinct values"))
+    state = read_net(file, key=options.key, exclude=options.exclude)
+    summary = summarize_state(described_numbers(state), on_progress=Percentage("counting values"))
     if options.json:
-        print(json.dumps(dataclasses.asdict(summary), indent=1, default=str))
+        print(json.dumps({**dataclasses.asdict(summary), "file": _account(state)}, indent=1, default=str))
         return 0
-    reports.print_state(file, summary)
-    if file.is_dir():
-        _inspect_first_layer(file, state, picture or file / "first_layer.png")
+    reports.print_account(file, state)
+    reports.print_state(summary)
+    if is_run(file):
+        _inspect_first_layer(file, state.tensors, picture or file / "first_layer.png")
     elif picture is not None:
         raise InputError(f"{file} is no run directory, whose net is known; --picture needs one")
     return 0
@@ -110,11 +132,12 @@ def _inspect_first_layer(run: Path, state: dict[str, Any], picture: Path) -> Non
     print(f"picture: {picture}")
 
 
-def _state_of(path: Path) -> dict[str, Any]:
-    """The state dict of a file, or of the newest checkpoint of a run directory."""
-    from lcfs.runs import Run
-    from lcfs.runs.checkpoints import load_state
-
-    if path.is_dir():
-        path = Run.open(path).newest_checkpoint()
-    return load_state(path)
+def _account(state: "NetState") -> dict[str, Any]:
+    """What was read and what was not, for --json."""
+    return {
+        "kind": state.kind,
+        "key": state.key,
+        "tensors": len(state.tensors),
+        "left_out": [dataclasses.asdict(left) for left in state.left_out],
+        "stubs": list(state.stubs),
+    }

@@ -6,6 +6,7 @@ from lcfs.analysis.counts import StateSummary
 from lcfs.analysis.first_layer import LEAST_NONZEROS, FirstLayer
 from lcfs.config import TrainConfig
 from lcfs.descriptions.counted import Report
+from lcfs.reading import NetState
 from lcfs.terminal import print_table
 from lcfs.training.evaluation import Result
 from theory.nearest_convolution import Match
@@ -23,11 +24,22 @@ def print_result(path: Path, config: TrainConfig, result: Result) -> None:
     print_report(result.report)
 
 
+def print_account(path: Path, state: NetState) -> None:
+    """What was read of a file, and what was not."""
+    at = f" under {state.key}" if state.key else ""
+    print(f"{path}: {state.kind}, {len(state.tensors):,} tensors{at}")
+    for left in state.left_out:
+        print(f"  not read: {left.name or 'in general'}: {left.what}")
+    if state.stubs:
+        print(f"  classes that its pickle names, none of which was run: {', '.join(state.stubs[:5])}")
+
+
 def print_report(report: Report) -> None:
     """Counts, description lengths and bounds of one net."""
+    distinct = "more than 2²⁴" if report.distinct_values is None else f"{report.distinct_values:,}"
     print(
-        f"{report.weights:,} numbers of {report.value_bits} bits, {report.nonzeros:,} not zero, "
-        f"{report.distinct_values:,} distinct non-zero values"
+        f"{report.weights:,} numbers of {report.dense_bits:,} bits, {report.nonzeros:,} not zero, "
+        f"{distinct} distinct non-zero values"
     )
     print(f"train error {report.train_error:.4f} on {report.samples:,} examples, δ = {report.delta:g}")
     bits = {language.name: language.bits for language in report.languages}
@@ -38,21 +50,21 @@ def print_report(report: Report) -> None:
     print_table(("language", "bits", "bound", "error at most", ""), rows)
 
 
-def print_state(path: Path, summary: StateSummary) -> None:
+def print_state(summary: StateSummary) -> None:
     """The tensors of a checkpoint."""
     rows = [
         (
             t.name,
             "×".join(map(str, t.shape)) or "scalar",
-            str(t.dtype).removeprefix("torch."),
+            t.values.type,
             t.role,
-            f"{t.nonzeros:,}",
-            f"{100 * t.nonzeros / t.count:.2f} %" if t.count else "",
-            "" if t.distinct is None else f"{t.distinct:,}",
+            f"{t.values.nonzeros:,}",
+            f"{100 * t.values.nonzeros / t.values.count:.2f} %" if t.values.count else "",
+            "" if t.values.distinct is None else f"{t.values.distinct:,}",
         )
         for t in summary.tensors
     ]
-    print(f"{path}: {summary.weights:,} numbers of {summary.value_bits} bits, {summary.nonzeros:,} not zero")
+    print(f"{summary.weights:,} numbers of {summary.dense_bits:,} bits, {summary.nonzeros:,} not zero")
     print_table(("tensor", "shape", "type", "role", "non-zeros", "density", "distinct"), rows)
 
 

@@ -7,9 +7,8 @@ from torch import Tensor
 
 from lcfs.analysis.counts import summarize_state
 from lcfs.descriptions.counted import Report, report
+from lcfs.descriptions.files import described_numbers, read_net, refuse_partial
 from lcfs.errors import InputError
-from lcfs.runs import Run
-from lcfs.runs.checkpoints import load_state
 
 
 def bound(
@@ -27,8 +26,8 @@ def bound(
     that names and shapes of the tensors were fixed before the data were seen.
 
     Args:
-        checkpoint: a state dict in memory, a file that holds one (.pt, .pth, .ckpt, .safetensors; its code is never
-            run), or a run directory, of which the newest checkpoint is taken.
+        checkpoint: a state dict in memory, a file of any kind that `lcfs.load_state` reads (its code is never run), or
+            a run directory, of which the newest checkpoint is taken.
         train_error: share in [0, 1] of the training examples that the net gets wrong, without augmentation and in
             evaluation mode.
         samples: number of training examples, ≥ 1.
@@ -40,7 +39,8 @@ def bound(
         Counts, the length in bits in each language, and the bounds on the error, each in [train_error, 1].
 
     Raises:
-        InputError: a file that cannot be read or holds no tensors, infinite or NaN entries, a value out of range.
+        InputError: a file that cannot be read, holds no tensors or more than was read of it, entries that are not a
+            number, a value out of range.
     Source: paper, Theorems 1 and 2; Occam bounds of `theory.bounds`.
 
     >>> import torch
@@ -53,13 +53,21 @@ def bound(
     ['0.121']
     """
     _check(train_error, samples, delta, classes)
-    state = checkpoint if isinstance(checkpoint, Mapping) else _state_of(Path(checkpoint))
-    summary = summarize_state(state, on_progress=on_progress)
-    return report(summary, train_error=train_error, samples=samples, delta=delta, classes=classes)
-
-
-def _state_of(path: Path) -> dict[str, Tensor]:
-    return load_state(Run.open(path).newest_checkpoint() if path.is_dir() else path)
+    numbers, shapes_from_data = checkpoint, False
+    if not isinstance(numbers, Mapping):
+        path = Path(numbers)
+        state = read_net(path)
+        refuse_partial(path, state)
+        numbers, shapes_from_data = described_numbers(state), state.shapes_from_data
+    summary = summarize_state(numbers, on_progress=on_progress)
+    return report(
+        summary,
+        train_error=train_error,
+        samples=samples,
+        delta=delta,
+        classes=classes,
+        shapes_from_data=shapes_from_data,
+    )
 
 
 def _check(train_error: float, samples: int, delta: float, classes: int | None) -> None:

@@ -3,10 +3,14 @@
 import math
 from dataclasses import dataclass
 
-from lcfs.analysis.counts import StateSummary
+from lcfs.analysis.counts import StateSummary, TensorSummary, Values
 from lcfs.errors import InputError
 from theory import bounds
+from theory.codes import EliasDelta
 from theory.languages import lengths
+
+_LANGUAGES = 6  # from which `best` chooses, those included of which a length cannot be told
+_CODES_OF_VALUES = 3
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,20 @@ class Bound:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything `lcfs bound --json` prints."""
+    """Everything that follows from counts and a train error.
+
+    Attributes:
+        weights, nonzeros: numbers of the net, and those that are not zero.
+        distinct_values: different ones among those, of each type by itself; None if more than 2²⁴.
+        dense_bits: what all numbers take as they are.
+        shape_bits: part of every length, for shapes that were found by training; 0 if they were fixed before the data.
+    """
 
     weights: int
     nonzeros: int
-    distinct_values: int
-    value_bits: int
+    distinct_values: int | None
+    dense_bits: int
+    shape_bits: int
     samples: int
     train_error: float
     delta: float
@@ -43,7 +55,13 @@ class Report:
 
 
 def report(
-    summary: StateSummary, *, train_error: float, samples: int, delta: float = 0.05, classes: int | None = None
+    summary: StateSummary,
+    *,
+    train_error: float,
+    samples: int,
+    delta: float = 0.05,
+    classes: int | None = None,
+    shapes_from_data: bool = False,
 ) -> Report:
     """Lengths and bounds of one net.
 
@@ -53,53 +71,112 @@ def report(
         samples: number of training examples m ≥ 1.
         delta: the bounds fail with at most this probability, in (0, 1).
         classes: a bound is vacuous from 1 − 1/classes on; without it, from 1 on.
+        shapes_from_data: whether training found the shapes of the tensors, which then are billed.
 
-    Names and shapes of the tensors belong to the architecture, which must have been fixed before the data. `best` is
-    the shortest of the other languages, whose choice it pays for. Theorems 1 and 2 are evaluated as printed (bits
-    charged as nats), Occam–Hoeffding and Occam–kl are their tight forms.
-    Raises: InputError for a value out of range or a net without entries.
+    Names, types and shapes of the tensors belong to the architecture, which must have been fixed before the data.
+    `best` is the shortest of the other languages, whose choice it pays for. Theorems 1 and 2 are evaluated as printed
+    (bits charged as nats), Occam–Hoeffding and Occam–kl are their tight forms. Numbers of several types are described
+    type by type, each in its own width.
+    Raises: InputError for a value out of range or a net without numbers.
     Source: paper, Theorems 1 and 2.
     """
-    n, s, k, b = summary.weights, summary.nonzeros, summary.distinct_values, summary.value_bits
-    if n == 0:
-        raise InputError("the file holds no floating-point entries, so there is nothing to describe")
-    if k is None:
-        raise ValueError("the summary was made without counting distinct values")
+    if summary.weights == 0:
+        raise InputError("the file holds no numbers of a net, so there is nothing to describe")
+    shape_bits = _shape_bits(summary) if shapes_from_data else 0
+    languages = tuple(Language(one.name, one.bits + shape_bits) for one in description_lengths(summary))
+    level = 1.0 if classes is None else 1 - 1 / classes
+    found: list[Bound] = []
     try:
-        languages = _languages(summary)
-        mapping = bounds.theorem2_mapping_bits(s, max(k, 1), n)
-        theorem2 = bounds.theorem2(
-            train_error, shared_values=k, value_bits=b, mapping_bits=mapping, weights=n, samples=samples, delta=delta
-        )
-        level = 1.0 if classes is None else 1 - 1 / classes
-        found = []
         for language in languages:
+            values = {}
             if language.name == "theorem2":
-                values = {"theorem2": theorem2}
+                values["theorem2"] = _theorem2(summary, shape_bits, train_error, samples, delta)
             else:
-                values = {"theorem1": bounds.theorem1(train_error, language.bits, samples, delta)}
+                values["theorem1"] = bounds.theorem1(train_error, language.bits, samples, delta)
             values["occam_hoeffding"] = bounds.occam_hoeffding(train_error, language.bits, samples, delta)
             values["occam_kl"] = bounds.occam_kl(train_error, language.bits, samples, delta)
             found += [Bound(language.name, name, value, value >= level) for name, value in values.items()]
     except ValueError as error:
         raise InputError(str(error)) from error
-    return Report(n, s, k, b, samples, train_error, delta, languages, tuple(found))
-
-
-def _languages(summary: StateSummary) -> tuple[Language, ...]:
-    """The languages of `theory.languages` that need no more than counts, and the best of them."""
-    n, s, k, b = summary.weights, summary.nonzeros, summary.distinct_values or 0, summary.value_bits
-    adaptive = 0.0
-    for row in summary.tensors:
-        if row.role != "counter":
-            shared = lengths.shared_values(row.nonzeros, row.distinct or 0, b, row.arrangement_bits or 0.0)
-            adaptive += row.support_bits + shared
-    found = (
-        Language("dense", lengths.dense(n, b)),
-        Language("theorem2", k * b + bounds.theorem2_mapping_bits(s, max(k, 1), n)),
-        Language("enumerative-shared", lengths.enumerative_shared(n, s, k, b, summary.arrangement_bits or 0.0)),
-        Language("enumerative-own", lengths.enumerative_own(n, s, b)),
-        Language("adaptive", adaptive),
+    return Report(
+        summary.weights,
+        summary.nonzeros,
+        summary.distinct_values,
+        summary.dense_bits,
+        shape_bits,
+        samples,
+        train_error,
+        delta,
+        languages,
+        tuple(found),
     )
+
+
+def description_lengths(summary: StateSummary) -> tuple[Language, ...]:
+    """The languages of `theory.languages` that need no more than counts, and the best of them; those that need the
+    number of different values are left out where it was not counted."""
+    types, spelled = summary.types, [row for row in summary.tensors if not row.free]
+    found = [Language("dense", float(summary.dense_bits))]
+    if summary.distinct_values is not None:
+        codebook = sum((values.distinct or 0) * values.width for values in types)
+        found.append(Language("theorem2", codebook + sum(map(_mapping_bits, types))))
+        shared = sum(lengths.support(values.count, values.nonzeros) + _shared(values) for values in types)
+        found.append(Language("enumerative-shared", shared))
+    own = sum(lengths.enumerative_own(values.count, values.nonzeros, values.width) for values in types)
+    found.append(Language("enumerative-own", own))
+    if summary.distinct_values is not None:
+        found.append(Language("adaptive", sum(row.support_bits + _shared(row.values) for row in spelled)))
+    found.append(Language("adaptive-split", sum(map(tensor_bits, spelled))))
     shortest = min(language.bits for language in found)
-    return (*found, Language("best", shortest + math.log2(len(found))))
+    return (*found, Language("best", shortest + math.log2(_LANGUAGES)))
+
+
+def tensor_bits(row: TensorSummary) -> float:
+    """Bits of one tensor in the language adaptive-split: its support, then its non-zero numbers in the shortest of
+    three codes: shared values, each by itself, or the upper 16 bits as shared values and the rest as it is."""
+    if row.free:
+        return 0.0
+    values = row.values
+    codes = [float(values.nonzeros * values.width)]
+    if values.distinct is not None:
+        codes.append(_shared(values))
+    if values.high_arrangement_bits is not None and values.width > lengths.HIGH_BITS:
+        codes.append(lengths.split_values(values.nonzeros, values.width, values.high_arrangement_bits))
+    return row.support_bits + min(codes) + math.log2(_CODES_OF_VALUES)
+
+
+def _shared(values: Values) -> float:
+    return lengths.shared_values(values.nonzeros, values.distinct or 0, values.width, values.arrangement_bits or 0.0)
+
+
+def _mapping_bits(values: Values) -> float:
+    """The map of Theorem 2 for the numbers of one type; as printed where that is a code's length, from n = 3 on."""
+    n, s, k = values.count, values.nonzeros, max(values.distinct or 0, 1)
+    if n == 0:
+        return 0.0
+    return bounds.theorem2_mapping_bits(s, k, n) if n > 2 else lengths.theorem2(n, s, k, 0)
+
+
+def _theorem2(summary: StateSummary, shape_bits: int, train_error: float, samples: int, delta: float) -> float:
+    """The bound as printed, its codebook in values of the width of their types."""
+    shared = max(sum(values.distinct or 0 for values in summary.types), 1)
+    codebook = sum((values.distinct or 0) * values.width for values in summary.types)
+    return bounds.theorem2(
+        train_error,
+        shared_values=shared,
+        value_bits=codebook / shared,
+        mapping_bits=sum(map(_mapping_bits, summary.types)) + shape_bits,
+        weights=summary.weights,
+        samples=samples,
+        delta=delta,
+    )
+
+
+def _shape_bits(summary: StateSummary) -> int:
+    """Elias's δ code of each tensor's number of axes and of their lengths, all plus one."""
+    code = EliasDelta()
+    return sum(
+        code.length(len(row.shape) + 1) + sum(code.length(length + 1) for length in row.shape)
+        for row in summary.tensors
+        if row.role != "constant"
+    )

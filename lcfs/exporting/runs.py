@@ -12,8 +12,8 @@ from lcfs.exporting.net import ExportedNet, LayerSpec, lower
 from lcfs.exporting.onnx import save_onnx
 from lcfs.nets.architectures import count_weights
 from lcfs.nets.folding import fold_batchnorm
+from lcfs.reading import load_state
 from lcfs.runs import Run
-from lcfs.runs.checkpoints import load_state
 from lcfs.runs.nets import net_of
 
 SUFFIXES = (".safetensors", ".onnx")

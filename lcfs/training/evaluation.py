@@ -81,8 +81,9 @@ def summary(result: Result) -> dict[str, Any]:
         "final/test_accuracy": result.test_accuracy,
         "final/nonzeros": sum(result.nonzeros.values()),
         "final/weights": sum(result.weights.values()),
-        "final/distinct_values": result.report.distinct_values,
     }
+    if result.report.distinct_values is not None:
+        metrics["final/distinct_values"] = result.report.distinct_values
     metrics |= {f"final/nonzeros/{name}": count for name, count in result.nonzeros.items()}
     metrics |= {f"bits/{language.name}": language.bits for language in result.report.languages}
     metrics |= {f"bound/{bound.language}/{bound.bound}": bound.value for bound in result.report.bounds}

@@ -19,9 +19,9 @@ import numpy as np
 from lcfs import data
 from lcfs.analysis.first_layer import LEAST_NONZEROS, FirstLayer, first_layer
 from lcfs.errors import InputError
+from lcfs.reading import load_state
 from lcfs.runs import Run
 from lcfs.runs.atomic import write_text_atomically
-from lcfs.runs.checkpoints import load_state
 
 SHOWN = 24
 

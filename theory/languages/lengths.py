@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import gammaln
 
+HIGH_BITS = 16  # of numbers that are split: of float32 the sign, the exponent and seven bits of the fraction
 _ULPS = 16 * 2.0**-52  # covers the rounding of ln Γ, relative to the largest of the terms
 
 
@@ -66,6 +67,15 @@ def shared_values(s: int, k: int, b: int, arrangements: float) -> float:
     if s == 0:
         return 0.0
     return math.log2(min(s, 2**b)) + _codebook(k, b) + float(log2_binomial(s - 1, k - 1)) + arrangements
+
+
+def split_values(s: int, b: int, arrangements: float, high_bits: int = HIGH_BITS) -> float:
+    """log2 C(s + 2^h − 1, s) + log2(s! / Π c_j!) + s(b − h) bits: how often each pattern of the upper h bits occurs, in
+    which order (`arrangements`), and the other bits as they are. Short where signs and exponents are few."""
+    if s == 0:
+        return 0.0
+    patterns = 2**high_bits
+    return float(log2_binomial(s + patterns - 1, s)) + arrangements + s * (b - high_bits)
 
 
 def enumerative_shared(n: int, s: int, k: int, b: int, arrangements: float) -> float:

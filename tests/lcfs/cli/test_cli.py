@@ -70,7 +70,7 @@ def test_bound_of_a_strangers_checkpoint(tmp_path: Path, capsys: pytest.CaptureF
     code, out, _ = call(capsys, "bound", str(tmp_path / "net.pth"), "--errors", "0.1", "--samples", "50000", "--json")
     found = json.loads(out)
     assert code == 0
-    assert (found["weights"], found["nonzeros"], found["distinct_values"], found["value_bits"]) == (1000, 3, 2, 32)
+    assert (found["weights"], found["nonzeros"], found["distinct_values"], found["dense_bits"]) == (1000, 3, 2, 32_000)
     bits = {language["name"]: language["bits"] for language in found["languages"]}
     assert bits["dense"] == 32_000
     # kb + ‖w‖₀ log2(kn) + 2 log2 n with k = 2, n = 1000, b = 32

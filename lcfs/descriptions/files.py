@@ -1,0 +1,58 @@
+"""A file's numbers as what is described, or the reason why no bound follows from them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lcfs.errors import InputError
+from lcfs.reading import NetState, read_state
+from lcfs.runs import Run
+
+_NAMED = 3
+
+
+def read_net(path: Path, *, key: str | None = None, exclude: tuple[str, ...] = ()) -> NetState:
+    """The net of a file, of a folder of shards, or of the newest checkpoint of a run; see `lcfs.reading.read_state`."""
+    if not is_run(path):
+        return read_state(path, key=key, exclude=exclude)
+    run = Run.open(path)
+    state = read_state(run.newest_checkpoint(), key=key, exclude=exclude)
+    fields = json.loads((path / "config.json").read_text())  # which Run.open has read
+    return replace(state, shapes_from_data=fields.get("compact") is True)
+
+
+def is_run(path: Path) -> bool:
+    """Whether `lcfs train` began to write a folder; others have a config.json too."""
+    return (path / "environment.json").is_file() or (path / "checkpoints").is_dir()
+
+
+def described_numbers(state: NetState) -> dict[str, Tensor]:
+    """All numbers of a net: its tensors, and plain numbers among them as scalars of 64 bits, bools of one."""
+    scalars = {name: torch.tensor(number, dtype=_dtype(number)) for name, number in state.numbers.items()}
+    return {**state.tensors, **scalars}
+
+
+def refuse_partial(path: Path, state: NetState) -> None:
+    """Refuse a bound where the file holds, or should hold, something that a net may need and that was not read.
+
+    Raises:
+        InputError: with what it is, and what to do.
+    """
+    lacking = [left for left in state.left_out if left.blocks]
+    if not lacking:
+        return
+    named = "; ".join(f"{left.name}: {left.what}" if left.name else left.what for left in lacking[:_NAMED])
+    more = f"; and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+    raise InputError(
+        f"there is no bound for {path}, of which a part was not read ({named}{more}); --exclude PATTERN says that the "
+        "net predicts without it, --key KEY which part is the net"
+    )
+
+
+def _dtype(number: float) -> torch.dtype:
+    if isinstance(number, bool):
+        return torch.bool
+    return torch.int64 if isinstance(number, int) else torch.float64
