@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CertifyOptions:
-    """Encode a net, decode it, count the decoded net's errors on the training set, and bound its error."""
+    """Encode a net, decode it, count the errors of what was decoded, and bound them.
+
+    The errors are those on the training set, and the bound is on new images.
+    """
 
     run: tyro.conf.Positional[Path]
     """A run directory of lcfs train."""
@@ -37,7 +40,7 @@ class CertifyOptions:
 
 @dataclass(frozen=True)
 class VerifyOptions:
-    """Rebuild the net from a certificate's bits, recount its errors, and recompute length and bounds."""
+    """Rebuild the net from a certificate's bits and compute anew all that it claims."""
 
     file: tyro.conf.Positional[Path]
     """A certificate, whoever made it; no code from it is run."""

@@ -41,7 +41,7 @@ class BoundOptions:
 
 @dataclass(frozen=True)
 class InspectOptions:
-    """What a checkpoint holds; of a run also what its first layer looks at, with a picture."""
+    """What a checkpoint holds; of a run also what its first layer has learned."""
 
     file: tyro.conf.Positional[Path]
     """A state dict (.pt, .pth, .ckpt, .safetensors) or a run directory."""

@@ -6,27 +6,65 @@ Exit codes: 0 done, 1 the run or check failed, 2 bad input (one sentence on stan
 import contextlib
 import os
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from lcfs.cli import certify, demo, describe, export, figure, mirror, setup, study, train
 from lcfs.cli.arguments import nearest
 from lcfs.errors import InputError
 from lcfs.ranks import torchrun
 
-_COMMANDS = {
-    "demo": demo.demo,
-    "train": train.train,
-    "bound": describe.bound,
-    "inspect": describe.inspect,
-    "certify": certify.certify,
-    "verify": certify.verify,
-    "export": export.export,
-    "study": study.study,
-    "figure": figure.figure,
-    "data": setup.data,
-    "ui": mirror.ui,
-    "sync": mirror.sync,
-    "doctor": setup.doctor,
-}
+
+@dataclass(frozen=True)
+class _Group:
+    """Commands that belong together: name → (what runs it, what it does), and an example."""
+
+    title: str
+    example: str
+    commands: Mapping[str, tuple[Callable[[list[str]], int], str]]
+
+
+_GROUPS = (
+    _Group(
+        "a first look",
+        "demo",
+        {
+            "demo": (demo.demo, "the paper in miniature: trains, prints a table, draws"),
+            "doctor": (setup.doctor, "versions, devices and folders, for bug reports"),
+            "data": (setup.data, "fetch a data set and verify it"),
+        },
+    ),
+    _Group(
+        "one net",
+        "train s-fc-beta-lasso",
+        {
+            "train": (train.train, "train a net, with any field of its configuration as an option"),
+            "inspect": (describe.inspect, "what a checkpoint holds, and what its first layer learned"),
+            "export": (export.export, "a run's net as a small file for inference"),
+        },
+    ),
+    _Group(
+        "how well it generalizes",
+        "bound FILE --errors 0.05 --samples 50000",
+        {
+            "bound": (describe.bound, "description lengths and bounds of any checkpoint"),
+            "certify": (certify.certify, "bits that decode to a net, and a bound on its error"),
+            "verify": (certify.verify, "check a certificate, trusting nothing in it but its bits"),
+        },
+    ),
+    _Group(
+        "many nets",
+        "study list",
+        {
+            "study": (study.study, "train a grid of nets and print the tables that answer it"),
+            "figure": (figure.figure, "draw a figure of the paper or of ours from run records"),
+            "ui": (mirror.ui, "compare runs in MLflow's pages"),
+            "sync": (mirror.sync, "send run directories to MLflow, as far as it lacks them"),
+        },
+    ),
+)
+
+COMMANDS = {name: function for group in _GROUPS for name, (function, _) in group.commands.items()}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -60,15 +98,16 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"lcfs {__version__}")
         return 0
     name, rest = arguments[0], arguments[1:]
-    if name not in _COMMANDS:
-        raise InputError(f"there is no command {name!r}{nearest(name, _COMMANDS)}; lcfs --help lists them")
+    if name not in COMMANDS:
+        raise InputError(f"there is no command {name!r}{nearest(name, COMMANDS)}; lcfs --help lists them")
     if torchrun.count() > 1 and name != "train":
         raise InputError(f"torchrun is for lcfs train alone; run lcfs {name} without it")
-    return _COMMANDS[name](rest) or 0
+    return COMMANDS[name](rest) or 0
 
 
 def _overview() -> str:
-    lines = ["usage: lcfs COMMAND [options]   (lcfs COMMAND --help)", ""]
-    width = max(map(len, _COMMANDS))
-    lines += [f"  {name:<{width}}  {(function.__doc__ or '').splitlines()[0]}" for name, function in _COMMANDS.items()]
+    lines = ["usage: lcfs COMMAND [options]", "       lcfs COMMAND --help"]
+    for group in _GROUPS:
+        lines += ["", f"{group.title}, as in lcfs {group.example}"]
+        lines += [f"  {name:<8} {summary}" for name, (_, summary) in group.commands.items()]
     return "\n".join(lines)

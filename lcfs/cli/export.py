@@ -11,7 +11,10 @@ from lcfs.cli.arguments import parse
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Write the net of a run without BatchNorm and dead units, with sparse matrices where those are faster."""
+    """Write the net of a run as a small file.
+
+    BatchNorm is folded, dead units are gone, matrices are sparse where it pays.
+    """
 
     run: tyro.conf.Positional[Path]
     """A run directory of lcfs train."""

@@ -13,7 +13,10 @@ from lcfs.errors import InputError
 
 @dataclass(frozen=True)
 class SyncOptions:
-    """Replay run directories into MLflow (MLFLOW_TRACKING_URI, or sqlite in the folder)."""
+    """Send run directories to MLflow, as far as it lacks them.
+
+    To MLFLOW_TRACKING_URI, or else to a sqlite file in the folder.
+    """
 
     runs: tyro.conf.Positional[Path] = Path("runs")
     """Folder of run directories."""
@@ -21,7 +24,7 @@ class SyncOptions:
 
 @dataclass(frozen=True)
 class UiOptions:
-    """Serve MLflow's pages on this machine and print where they open on the runs of each study."""
+    """Serve MLflow's pages on this machine and print where each study opens."""
 
     runs: tyro.conf.Positional[Path] = Path("runs")
     """Folder of run directories."""

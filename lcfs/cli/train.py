@@ -39,7 +39,7 @@ def train(arguments: list[str]) -> int:
         return _run_training(None, Path(arguments[1]))
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: lcfs train PRESET [--field value ...] | lcfs train --resume RUN")
-        print("       torchrun --nproc-per-node N --no-python -- lcfs train …      one net on N devices")
+        print("       torchrun --nproc-per-node N --no-python -- lcfs train …   (one net)")
         print("\npresets:")
         print("\n".join(f"  {name}" for name in presets))
         print("\nlcfs train PRESET --help lists the fields and their values in that preset.")

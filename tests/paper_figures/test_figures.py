@@ -9,7 +9,7 @@ import pytest
 
 import paper_figures
 from lcfs import cli
-from lcfs.cli.dispatch import _COMMANDS
+from lcfs.cli.dispatch import COMMANDS
 from paper_figures.tools import selecting, style
 from studies.engine import study
 
@@ -56,7 +56,7 @@ def test_the_package_has_records_of_every_study() -> None:
 
 
 def test_the_command_lists_and_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "figure" in _COMMANDS
+    assert "figure" in COMMANDS
     code, out, _ = call(capsys, "figure", "list")
     assert code == 0
     assert len(out.splitlines()) == len(FIGURES)
