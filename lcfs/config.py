@@ -113,6 +113,8 @@ class TrainConfig:
     """Least time between checkpoints, written at ends of epochs; 0 writes one every epoch."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
     """What each of torchrun's ranks holds: ddp, a copy of the net; fsdp, a shard of its weights and momentum."""
+    recorded_steps: bool = True
+    """Record a step on a GPU (CUDA graph) and replay it; ordinary steps give the same net, more slowly."""
     compact: bool = False
     """Leave units that are dead for good out of the computation, from epoch to epoch; exact, not for resnet18."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

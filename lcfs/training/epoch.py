@@ -24,7 +24,7 @@ def make_step(session: Session, small: Compacted | None = None) -> Step:
     model, optimizer, kind = session.model, session.optimizer, Step
     if small is not None and small.optimizer is not None:
         model, optimizer = small.model, small.optimizer
-    elif session.device.type == "cuda" and session.ranks.count == 1:
+    elif session.device.type == "cuda" and session.ranks.count == 1 and session.config.recorded_steps:
         kind = GraphStep
     model = sharding.replica(model, session.ranks)
     images = session.dataset.train

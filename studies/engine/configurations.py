@@ -10,7 +10,7 @@ from typing import Any
 from lcfs.config import TrainConfig
 
 # What does not change a training but for rounding; bf16 or fp32 under precision "auto" is such a rounding.
-NO_DIFFERENCE = ("data_dir", "device", "checkpoint_seconds", "compact", "parallel")
+NO_DIFFERENCE = ("data_dir", "device", "checkpoint_seconds", "compact", "parallel", "recorded_steps")
 # Fields of optimizers that a run with the other one does not read.
 _ONLY_FOR = {
     "beta-lasso": ("l1_conv", "l1_fc", "beta", "one_sided", "all_parameters", "threshold"),

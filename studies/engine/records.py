@@ -23,7 +23,8 @@ RECORDS = Path(studies.__path__[0]) / "records"
 class Record:
     """One run: its configuration, what it ended with, and its epochs column by column (see docs of the run directory).
 
-    status: finished, diverged or failed; `metrics` and `epochs` are empty for a run that failed.
+    status: finished, diverged, failed, or open where the time was over; `metrics` are empty for a run that failed or is
+    open.
     """
 
     name: str
@@ -90,10 +91,15 @@ def write(record: Record, folder: Path) -> Path:
     return path
 
 
+def read_one(path: Path) -> Record | None:
+    """The record in a file, or None if there is no file."""
+    return Record(**json.loads(path.read_text())) if path.exists() else None
+
+
 def read(folder: Path, wanted: Callable[[Record], bool] = lambda record: True) -> list[Record]:
     """The records of a folder by name."""
-    found = (Record(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json")))
-    return [record for record in found if wanted(record)]
+    records = (Record(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json")))
+    return [record for record in records if wanted(record)]
 
 
 def _short(value: float) -> float:

@@ -1,4 +1,4 @@
-"""The three sizes at which every study runs."""
+"""The sizes and recipes at which every study runs."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -61,9 +61,12 @@ class Scale:
         return replace(self.config(net, optimizer, seed), base_channels=width, epochs=self.short)
 
 
+PAPER_AUGMENTATION = AugmentConfig("fa-cifar10")
+"""Fast AutoAugment's policy, crop and flip, the "augmentation of Lim et al." of the paper (A.2)."""
+
 # λ shrinks a weight by at most ηλ a step, in all by about λη/2 times the number of steps: with fewer steps than the
 # paper's 400,000 it is larger here, and β smaller, so that the threshold βλ still lies below the initial weights.
-SCALES = {
+_SIZES = {
     scale.name: scale
     for scale in (
         Scale(
@@ -115,7 +118,12 @@ SCALES = {
             short=400,
             narrow=150,
             widths=(10, 20, 50, 100, 150),
-            augment=AugmentConfig("fa-cifar10"),
+            augment=PAPER_AUGMENTATION,
         ),
     )
+}
+
+SCALES = _SIZES | {
+    # The recipe of a public attempt to repeat the paper: as in the paper, and Cutout, which the paper does not name.
+    "public-attempt": replace(_SIZES["paper"], name="public-attempt", augment=replace(PAPER_AUGMENTATION, cutout=16)),
 }

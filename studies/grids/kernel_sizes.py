@@ -24,7 +24,7 @@ _SIZES = {  # kernels, channels of the first stage, epochs
 
 def cells(scale: Scale) -> list[Cell]:
     """SGD and β-LASSO for every kernel, one seed."""
-    kernels, channels, epochs = _SIZES[scale.name]
+    kernels, channels, epochs = _SIZES[scale.name] if scale.name in _SIZES else _SIZES["paper"]
     return [
         Cell(
             f"k = {kernel}, {name}",

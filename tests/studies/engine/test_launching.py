@@ -76,7 +76,7 @@ def test_an_interrupted_study_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(command, "run_cells", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        command.run("pixel_permutation", "smoke", "local", 1, tmp_path, None)
+        command.run(command.Order("pixel_permutation", "smoke", jobs=1, runs=tmp_path))
     (folder,) = (tmp_path / "smoke" / "launches").iterdir()
     launch = read_launch(folder)
     assert launch.status == "interrupted"
