@@ -1,144 +1,134 @@
-"""The demo: twelve cells on scikit-learn's digits, one table, two pictures."""
+"""The demo: S-CONV, S-LOCAL, 3-FC and S-FC by SGD, L1 and β-LASSO on scikit-learn's digits; one table, two pictures."""
 
-import shutil
-import statistics
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from lcfs import tracking
+from lcfs import data, tracking
 from lcfs.analysis import pictures
-from lcfs.config import Architecture, AugmentConfig, OptimizerConfig, TrainConfig
+from lcfs.analysis.filter_images import filter_images
+from lcfs.config import Architecture
 from lcfs.runs import Run
 from lcfs.terminal import print_table
-from lcfs.training.evaluation import Result
-from lcfs.training.loop import train
+from studies.engine.command import default_jobs
+from studies.engine.findings import Rows, accuracy
+from studies.engine.records import Record, estimate
+from studies.engine.runner import run_cells
+from studies.engine.scales import DEMO, SGD, Scale
+from studies.engine.selecting import by_row
+from studies.engine.study import Cell
 
-_NETS: dict[Architecture, int] = {"s-conv": 8, "s-local": 8, "3-fc": 128, "s-fc": 8}
-# A few hundred steps instead of the paper's 400,000: λ is larger and β smaller, so that the total shrinkage and the
-# threshold βλ meet the weights at the same scale as in the paper.
-_OPTIMIZERS = {
-    "SGD": OptimizerConfig("sgd", momentum=0.9, weight_decay=5e-4),
-    "L1": OptimizerConfig("beta-lasso", l1_conv=4e-3, l1_fc=2e-3, beta=0.0),
-    "β-LASSO": OptimizerConfig("beta-lasso", l1_conv=4e-3, l1_fc=2e-3, beta=10.0),
-}
-
-
-@dataclass(frozen=True)
-class _Cell:
-    net: str
-    method: str
-    results: tuple[Result, ...]
-    paths: tuple[Path, ...]
+NETS: tuple[Architecture, ...] = ("s-conv", "s-local", "3-fc", "s-fc")
+_SHOWN = ("S-FC, SGD", "S-FC, L1", "S-FC, β-LASSO", "S-LOCAL, SGD", "S-LOCAL, β-LASSO", "S-CONV, SGD")
+_CODES = ("dense", "theorem2", "best")
+_HEADER = (
+    *("net", "method", "n", "test accuracy %", "non-zeros per layer", "weights"),
+    *("kbit, dense", "kbit, Theorem 2", "kbit, shortest code", "least bound on the error %"),
+)
 
 
-def run(folder: Path, seeds: int, epochs: int) -> int:
-    """Train all cells into `folder`, print the table, draw the pictures; returns the exit code."""
-    started = time.monotonic()
-    torch.set_num_threads(1)  # nets this small gain nothing from threads, and lose much where others compute too
-    runs = folder / "runs"
-    if runs.exists():  # the demo's own, made anew each time
-        shutil.rmtree(runs)
-    uri = tracking.default_uri(runs)
-    runs.mkdir(parents=True)
-    cells = []
-    for net, width in _NETS.items():
-        for method, optimizer in _OPTIMIZERS.items():
-            config = TrainConfig(
-                net,
-                base_channels=width,
-                epochs=epochs,
-                batch_size=128,
-                checkpoint_seconds=3600,
-                optimizer=optimizer,
-                augment=AugmentConfig(crop=1, flip=False),
-            )
-            cells.append(_train_cell(net, method, config, runs, seeds))
-            print(f"{net:<8} {method:<8} {seeds} runs done, {time.monotonic() - started:.0f} s", flush=True)
-    _print_table(cells)
-    for line in _draw(cells, folder):
-        print(line)
+def cells(scale: Scale) -> list[Cell]:
+    """Every net by every method; a row is `NET, method`."""
+    methods = {"SGD": SGD, "L1": scale.beta_lasso(0.0), "β-LASSO": scale.beta_lasso()}
+    return [
+        Cell(f"{net.upper()}, {method}", scale.config(net, optimizer, seed))
+        for net in NETS
+        for method, optimizer in methods.items()
+        for seed in scale.seeds
+    ]
+
+
+def run(folder: Path, seeds: int, epochs: int, jobs: int = 0) -> int:
+    """Train what is not finished of all cells, print the table, draw the pictures.
+
+    Args:
+        folder: for pictures; the run directories go into its folder runs, where those of an earlier demo go on.
+        seeds: runs of each cell.
+        epochs: of each run.
+        jobs: runs at once; 0 for one a core.
+
+    Returns:
+        0 if every run has finished, else 1.
+    """
+    started, runs = time.monotonic(), folder / "runs"
+    grid = cells(replace(DEMO, seeds=tuple(range(seeds)), epochs=epochs))
+    results = run_cells(grid, runs, jobs=jobs or default_jobs(), on_done=_show)
+    rows = {row: records for row, records in by_row(grid, results.values()).items() if records}
+    if rows:
+        _print_table(rows)
+        for line in _draw(rows, folder):
+            print(line)
     if tracking.available():
+        uri = tracking.default_uri(runs)
         tracking.prepare(uri)
         tracking.sync(runs, uri)
-        print(f"compare the {len(cells) * seeds} runs in MLflow: lcfs ui {runs}")
+        print(f"compare the {len(results)} runs in MLflow: lcfs ui {runs}")
     else:
         print("MLflow is not installed; pip install 'lcfs[mlflow]' and lcfs sync to compare the runs in it")
+    unfinished = [record for record in results.values() if record.status != "finished"]
+    for record in unfinished:
+        print(f"{record.name} {record.status}: {record.reason}")
     print(f"{time.monotonic() - started:.0f} s in all")
-    return 0
+    return 1 if unfinished else 0
 
 
-def _train_cell(net: str, method: str, config: TrainConfig, runs: Path, seeds: int) -> _Cell:
-    paths = tuple(runs / f"{net}-{method.replace('β', 'beta').lower()}-s{seed}" for seed in range(seeds))
-    results = tuple(train(replace(config, seed=seed), path) for seed, path in enumerate(paths))
-    return _Cell(net, method, results, paths)
+def _show(record: Record, done: int, of: int) -> None:
+    print(f"{done}/{of} {record.name}", flush=True)
 
 
-def _print_table(cells: list[_Cell]) -> None:
-    rows = []
-    for cell in cells:
-        first = cell.results[0]
-        reports = [result.report for result in cell.results]
-        bits = [
-            statistics.mean(language.bits for language in column) / 1000
-            for column in zip(*(r.languages for r in reports), strict=True)
-        ]
-        best = statistics.mean(min(bound.value for bound in report.bounds) for report in reports)
-        vacuous = all(bound.vacuous for report in reports for bound in report.bounds)
-        rows.append(
-            (
-                cell.net,
-                cell.method,
-                _with_error([100 * result.test_accuracy for result in cell.results]),
-                " / ".join(
-                    f"{statistics.mean(r.nonzeros[layer] for r in cell.results):,.0f}" for layer in first.nonzeros
-                ),
-                f"{sum(first.weights.values()):,}",
-                " / ".join(f"{kbit:,.0f}" for kbit in bits),
-                f"{best:.3f}" + (" vacuous" if vacuous else ""),
-            )
-        )
-    header = ("net", "method", "test accuracy %", "non-zeros per layer", "weights", "kbit", "least bound")
-    title = (
-        f"digits: {cells[0].results[0].report.samples:,} training images, {len(cells[0].results)} seeds, "
-        "mean ± standard error;\nkbit: dense / Theorem 2's code; least bound on the test error at δ = 0.05"
+def _print_table(rows: Rows) -> None:
+    first = next(iter(rows.values()))[0]
+    title = f"digits: {first.samples:,} training images, mean ± standard error over n seeds; bounds at δ = 0.05"
+    print_table(_HEADER, [(*name.split(", "), *_numbers(runs)) for name, runs in rows.items()], title)
+
+
+def _numbers(runs: Sequence[Record]) -> tuple[str, ...]:
+    """The columns of `_HEADER` behind the method."""
+    layers = [name for name in runs[0].metrics if name.startswith("final/nonzeros/")]
+    bound = estimate(100 * least_bound(run) for run in runs).mean
+    chance = 100 * (1 - 1 / data.facts(runs[0].config["data"]).classes)
+    return (
+        str(len(runs)),
+        f"{accuracy(runs):.2f}",
+        " / ".join(f"{_mean(runs, layer):,.0f}" for layer in layers),
+        f"{runs[0].metrics['final/weights']:,}",
+        *(f"{_mean(runs, f'bits/{code}') / 1000:,.0f}" for code in _CODES),
+        f"{bound:.1f}" + (" vacuous" if bound >= chance else ""),
     )
-    print_table(header, rows, title)
 
 
-def _with_error(values: list[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.2f}"
-    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
+def least_bound(run: Record) -> float:
+    """The least of all bounds on the error of a net, in [0, 1]."""
+    return min(value for name, value in run.metrics.items() if name.startswith("bound/"))
 
 
-def _draw(cells: list[_Cell], folder: Path) -> list[str]:
-    shown = {f"{cell.net}, {cell.method}": cell for cell in cells}
-    filters = {
-        name: _first_layer(shown[name].paths[0])
-        for name in ("s-fc, SGD", "s-fc, L1", "s-fc, β-LASSO", "s-local, SGD", "s-local, β-LASSO", "s-conv, SGD")
-    }
-    curves = {
-        name: [
-            sum(count for key, count in record.items() if key.startswith("sparsity/"))
-            for record in Run.open(cell.paths[0]).metrics()
-        ]
-        for name, cell in shown.items()
-        if cell.net == "s-fc"
-    }
+def _mean(runs: Sequence[Record], metric: str) -> float:
+    return estimate(run.metrics[metric] for run in runs).mean
+
+
+def _draw(rows: Rows, folder: Path) -> list[str]:
+    """Filters of some nets and non-zeros of S-FC by epoch; one line for each picture."""
+    banks = {name: filters_of(folder / "runs" / rows[name][0].name) for name in _SHOWN if name in rows}
+    curves = {name: nonzeros(runs[0].epochs) for name, runs in rows.items() if name.startswith("S-FC")}
     return [
-        f"first-layer filters: {pictures.filters(filters, folder / 'filters.png')}",
+        f"first-layer filters: {pictures.filters(banks, folder / 'filters.png')}",
         f"non-zeros against epochs: {pictures.nonzeros(curves, folder / 'nonzeros.png')}",
     ]
 
 
-def _first_layer(path: Path) -> Tensor:
-    """Filters `[units, height, width]`: rows of S-FC as images, the kernels of S-LOCAL at every position, of S-CONV."""
-    checkpoint = Run.open(path).load_checkpoint()
-    if checkpoint is None:
+def filters_of(path: Path) -> Tensor:
+    """The first layer of a run, `[units, *grid]`, summed over channels."""
+    run = Run.open(path)
+    state = run.load_checkpoint()
+    if state is None:
         raise RuntimeError(f"{path} ended without a checkpoint")
-    weight: torch.Tensor = checkpoint["model"]["conv1.weight"]
-    return weight.reshape(-1, 8, 8) if weight.ndim == 2 else weight.reshape(-1, *weight.shape[-2:])
+    return filter_images(state["model"], data.facts(run.config().data).image).sum(1)
+
+
+def nonzeros(epochs: Mapping[str, Sequence[float]]) -> list[int]:
+    """Weights that are not zero after each epoch, in all layers."""
+    columns = [counts for name, counts in epochs.items() if name.startswith("sparsity/")]
+    return [int(sum(counts)) for counts in zip(*columns, strict=True)]

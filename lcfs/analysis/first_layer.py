@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from lcfs.analysis.filter_images import filter_images, first_weight
 from lcfs.config import Architecture
-from lcfs.errors import InputError
 from lcfs.nets.convolutions import replaced_by
 from theory import measures
 from theory.nearest_convolution import Match, nearest_convolution
@@ -77,28 +77,18 @@ def first_layer(
     Raises:
         InputError: the state dict has no weights, or its first one does not fit the image.
     """
-    name = next((name for name, tensor in state.items() if tensor.ndim >= 2), None)
-    if name is None:
-        raise InputError("the state dict has no weights; choose a checkpoint of a net")
-    weight = state[name].detach().float().cpu().numpy()
+    name, weight = first_weight(state)
+    filters = filter_images(state, image, permutation=permutation).numpy()
     rng = np.random.default_rng(seed)
-    flat = (image[0], 1, *image[1:]) if len(image) == 2 else image
-    if weight.ndim == 2:
-        if weight.shape[1] != np.prod(image):
-            raise InputError(
-                f"{name} takes {weight.shape[1]} inputs, images {image} have {np.prod(image)}; check --data"
-            )
-        filters = weight.reshape(-1, image[0], np.prod(image[1:]))
-        if permutation is not None:
-            filters = filters[..., np.argsort(permutation.numpy())]
-        filters = filters.reshape(-1, *flat)
-        order = rng.permutation(filters[0, 0].size)
-        moved = filters.reshape(*filters.shape[:2], -1)[..., order].reshape(filters.shape)
-        convolution = replaced_by(architecture, len(weight), image)
-        matches = [nearest_convolution(x.reshape(weight.shape), convolution, seed=seed) for x in (filters, moved)]
-        return _measured(name, filters, order, rng, convolution, *matches)
-    filters = weight.reshape(-1, *((weight.shape[-2], 1, weight.shape[-1]) if len(image) == 2 else weight.shape[-3:]))
-    return _measured(name, filters, rng.permutation(filters[0, 0].size), rng, None, None, None)
+    if len(image) == 2:  # a signal is an image of one row
+        filters = filters[:, :, None]
+    order = rng.permutation(filters[0, 0].size)
+    if weight.ndim != 2:
+        return _measured(name, filters, order, rng, None, None, None)
+    moved = filters.reshape(*filters.shape[:2], -1)[..., order].reshape(filters.shape)
+    convolution = replaced_by(architecture, len(weight), image)
+    matches = [nearest_convolution(x.reshape(weight.shape), convolution, seed=seed) for x in (filters, moved)]
+    return _measured(name, filters, order, rng, convolution, *matches)
 
 
 def _measured(

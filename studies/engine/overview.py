@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
-import numpy as np
 
 from lcfs import data
 from lcfs.analysis import pictures
+from lcfs.analysis.filter_images import filter_images
 from lcfs.errors import InputError
 from lcfs.runs import Run
 from studies.engine.records import Record
@@ -28,15 +28,9 @@ def draw_filters(path: Path) -> Path | None:
     except InputError:  # nothing else of a study depends on it
         return None
     config = run.config()
-    channels, height, width = data.facts(config.data).image
-    weight = next(tensor for tensor in (state or {})["model"].values() if tensor.ndim >= 2).float().cpu()
-    if weight.ndim == 2:
-        bank = weight.reshape(-1, channels, height * width)
-        if config.permute_pixels:
-            bank = bank[..., np.argsort(data.pixel_permutation(config.seed, (channels, height, width)).numpy())]
-        bank = bank.reshape(-1, channels, height, width)
-    else:
-        bank = weight.reshape(-1, *weight.shape[-3:])
+    image = data.facts(config.data).image
+    order = data.pixel_permutation(config.seed, image) if config.permute_pixels else None
+    bank = filter_images((state or {})["model"], image, permutation=order)
     folder.mkdir(exist_ok=True)
     return pictures.filters({f"first layer of {path.name}, summed over channels": bank.sum(1)}, folder / "filters.png")
 
@@ -47,9 +41,8 @@ def draw(rows: Mapping[str, Sequence[Record]], launch: Path) -> Path | None:
         return None
     figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
     for i, (row, records) in enumerate(rows.items()):
-        found = [record.metrics for record in records]
-        nonzeros = [metrics["final/nonzeros"] for metrics in found]
-        accuracy = [100 * metrics["final/test_accuracy"] for metrics in found]
+        nonzeros = [record.metrics["final/nonzeros"] for record in records]
+        accuracy = [100 * record.metrics["final/test_accuracy"] for record in records]
         axis.plot(nonzeros, accuracy, _MARKERS[i % len(_MARKERS)], label=row, alpha=0.8)
     axis.set(xlabel="non-zero weights", ylabel="test accuracy, %", xscale="log")
     axis.spines[["top", "right"]].set_visible(False)

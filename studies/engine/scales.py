@@ -127,3 +127,6 @@ SCALES = _SIZES | {
     # The recipe of a public attempt to repeat the paper: as in the paper, and Cutout, which the paper does not name.
     "public-attempt": replace(_SIZES["paper"], name="public-attempt", augment=replace(PAPER_AUGMENTATION, cutout=16)),
 }
+
+DEMO = replace(SCALES["smoke"], name="demo", shallow=8, hidden=128, epochs=40, seeds=(0, 1, 2))
+"""The size of `lcfs demo`, which is no scale of the studies."""
