@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from theory import bounds
+from theory import binomial, bounds
 
 OCCAM = (bounds.theorem1, bounds.occam_hoeffding, bounds.occam_kl, bounds.catoni)
 
@@ -39,9 +39,9 @@ def test_invalid_arguments_are_named(bound, arguments: tuple, name: str) -> None
         (lambda: bounds.occam_binomial(1, math.nan, 10), "description_bits"),
         (lambda: bounds.test_set_bound(1, 10, 2.0), "delta"),
         (lambda: bounds.catoni(0.1, 10.0, 100, a=0.0), "a"),
-        (lambda: bounds.kl(1.5, 0.5), "q and p"),
-        (lambda: bounds.kl_inverse(-0.5, 0.5), "q"),
-        (lambda: bounds.kl_inverse(0.5, math.nan), "c"),
+        (lambda: binomial.kl(1.5, 0.5), "q and p"),
+        (lambda: binomial.kl_inverse(-0.5, 0.5), "q"),
+        (lambda: binomial.kl_inverse(0.5, math.nan), "c"),
         (lambda: bounds.theorem2_mapping_bits(5, 1, 4), "nonzeros"),
         (lambda: bounds.theorem2_mapping_bits(1, 0, 4), "shared_values"),
         (

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from theory import bounds
+from theory import binomial, bounds
 
 rates, bits, sizes = st.floats(0, 1), st.floats(0, 1e9), st.integers(1, 10**9)
 deltas = st.floats(1e-12, 1, exclude_max=True)
@@ -47,7 +47,7 @@ def test_kl_against_mpmath(q: float, p: float) -> None:
     assume(q == 0 or q > 1e-290)
     with mpmath.workdps(700):  # q and p may be 1e-300: 1 − q needs the digits
         exact = kl_reference(q, mpmath.mpf(p))
-        assert abs(bounds.kl(q, p) - exact) <= 1e-13 * exact + mpmath.mpf(10) ** -300
+        assert abs(binomial.kl(q, p) - exact) <= 1e-13 * exact + mpmath.mpf(10) ** -300
 
 
 @pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9, 1e-12])
@@ -55,12 +55,12 @@ def test_kl_against_mpmath(q: float, p: float) -> None:
 def test_kl_keeps_its_digits_where_the_textbook_form_cancels(q: float, gap: float) -> None:
     p = q + gap
     with mpmath.workdps(60):
-        assert float(abs(bounds.kl(q, p) / kl_reference(q, mpmath.mpf(p)) - 1)) < 1e-13
+        assert float(abs(binomial.kl(q, p) / kl_reference(q, mpmath.mpf(p)) - 1)) < 1e-13
 
 
 @given(st.one_of(rates, st.sampled_from([0.0, 1.0, 1e-12, 1 - 1e-12])), st.floats(-25, 2).map(lambda x: 10**x))
 def test_kl_inverse_is_bracketed(q: float, c: float) -> None:
-    p = bounds.kl_inverse(q, c)
+    p = binomial.kl_inverse(q, c)
     assert q <= p <= 1
     with mpmath.workdps(400):
         if p < 1:
@@ -71,11 +71,11 @@ def test_kl_inverse_is_bracketed(q: float, c: float) -> None:
 
 
 def test_kl_at_the_ends() -> None:
-    assert bounds.kl(0.0, 0.0) == bounds.kl(1.0, 1.0) == bounds.kl(0.3, 0.3) == 0
-    assert bounds.kl(0.5, 1.0) == bounds.kl(0.5, 0.0) == bounds.kl(1.0, 0.0) == math.inf
-    assert bounds.kl(1.0, 0.25) == pytest.approx(math.log(4), rel=1e-15)
-    assert bounds.kl_inverse(1.0, 0.0) == bounds.kl_inverse(0.2, math.inf) == 1
-    assert 1 - bounds.kl_inverse(0.0, 30.0) == pytest.approx(math.exp(-30), rel=2e-3)  # 2^−53 / e^−30 = 0.0012
+    assert binomial.kl(0.0, 0.0) == binomial.kl(1.0, 1.0) == binomial.kl(0.3, 0.3) == 0
+    assert binomial.kl(0.5, 1.0) == binomial.kl(0.5, 0.0) == binomial.kl(1.0, 0.0) == math.inf
+    assert binomial.kl(1.0, 0.25) == pytest.approx(math.log(4), rel=1e-15)
+    assert binomial.kl_inverse(1.0, 0.0) == binomial.kl_inverse(0.2, math.inf) == 1
+    assert 1 - binomial.kl_inverse(0.0, 30.0) == pytest.approx(math.exp(-30), rel=2e-3)  # 2^−53 / e^−30 = 0.0012
 
 
 def binomial_tail(errors: int, samples: int, p: mpmath.mpf) -> mpmath.mpf:

@@ -20,14 +20,17 @@ _TABLE_BITS = 30
 
 @dataclass(frozen=True, eq=False)
 class AdaptiveSupport(Code[np.ndarray]):
-    """Sorted positions, int64 [s], in [0, n), at the KT length of each context, ≈ nH + ½ log2 n + 1 bits.
+    """Code for a support whose density differs between known contexts: about nH + ½ log2 n + 1 bits a context.
+
+    Objects: positions of the non-zeros, int64 `[s]`, strictly ascending, in [0, n).
 
     n_c bits with s_c ones have the KT probability P(s_c) / C(n_c, s_c), P(s) = C(2s, s) C(2(n−s), n−s) / 4^n. So first
     come all s_c in one arithmetic code, less than 2 bits over, then the subset of s_c elements in every context, by
     `theory.codes.gaps.subset_code`: an index, up to a bit over (0.09 on average), or, in bulk, some 50 bits over.
     Contexts of more than 2^16 positions take P(s) = 1/(n+1), which is at most ½ log2 n bits longer.
 
-    Args: contexts, integers [n], for instance the layer or the row of each position; known to the decoder.
+    Args:
+        contexts: integers `[n]`, for instance the layer or the row of each position; known to the decoder.
     """
 
     contexts: np.ndarray
@@ -36,7 +39,7 @@ class AdaptiveSupport(Code[np.ndarray]):
         check_contexts(self.contexts, len(self.contexts))
 
     def ideal(self, x: np.ndarray) -> float:
-        """−log2 Π_contexts KT probability, in bits."""
+        """Sum over contexts of −log2 of the KT probability, in bits."""
         return sum(kt_bits(np.bincount(part, minlength=2)) for part in self._parts(x))
 
     def encode(self, x: np.ndarray) -> Bits:

@@ -16,12 +16,16 @@ from theory.codes.code import Code
 
 @dataclass(frozen=True, eq=False)
 class EntropyCoded(Code[np.ndarray]):
-    """int64 [size] of symbols in [0, alphabet), in less than 2 bits more than −log2 of their KT probability.
+    """Code for symbols of a small alphabet, in less than 2 bits more than −log2 of their KT probability.
 
-    Source: Krichevsky and Trofimov 1981. For small alphabets: some microseconds a symbol.
+    Objects: int64 `[size]`, each in [0, alphabet). Some microseconds a symbol.
 
-    Args: size, known to the decoder; contexts, integers [size] that it knows too, or None for a single one: symbols of
-    different contexts are learned apart.
+    Args:
+        size: number of symbols, known to the decoder.
+        alphabet: number of different symbols.
+        contexts: integers `[size]` that the decoder knows too, or None for a single one: symbols of different contexts
+            are learned apart.
+    Source: Krichevsky and Trofimov 1981.
     """
 
     alphabet: int
@@ -35,7 +39,7 @@ class EntropyCoded(Code[np.ndarray]):
             check_contexts(self.contexts, self.size)
 
     def ideal(self, x: np.ndarray) -> float:
-        """−log2 Π_contexts Γ(K/2) / Γ(t + K/2) Π_a Γ(c_a + ½) / Γ(½) bits."""
+        """Bits −log2 Π_contexts Γ(K/2) / Γ(t + K/2) Π_a Γ(c_a + ½) / Γ(½)."""
         self._check(x)
         return sum(kt_bits(np.bincount(x[members], minlength=self.alphabet)) for members in self._members())
 
@@ -78,7 +82,7 @@ class EntropyCoded(Code[np.ndarray]):
 
 
 def kt_bits(counts: np.ndarray) -> float:
-    """−log2 of the KT probability of any sequence with these counts [K]."""
+    """Length in bits, −log2 of the KT probability, of any sequence with these counts `[K]`."""
     k, total = len(counts), int(counts.sum())
     nats = math.lgamma(total + k / 2) - math.lgamma(k / 2)
     nats -= sum(math.lgamma(c + 0.5) - math.lgamma(0.5) for c in counts.tolist())

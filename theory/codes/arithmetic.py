@@ -17,7 +17,7 @@ _BLOCK = 1024  # bits moved at once between the coder's window and the bit strin
 
 
 class ArithmeticEncoder:
-    """Args: largest_total, the greatest `total` that will be encoded."""
+    """Writer of an arithmetic codeword, symbol by symbol; no `total` exceeds `largest_total`."""
 
     def __init__(self, largest_total: int = 1 << 32) -> None:
         self._width = _window(largest_total)
@@ -66,7 +66,7 @@ class ArithmeticEncoder:
 
 
 class ArithmeticDecoder:
-    """Reads from `bits` what an `ArithmeticEncoder` of the same largest_total wrote; anything may follow it."""
+    """Reader of what an `ArithmeticEncoder` of the same `largest_total` wrote at the start of `bits`."""
 
     def __init__(self, bits: Bits, largest_total: int = 1 << 32) -> None:
         self._bits = bits

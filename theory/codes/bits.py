@@ -9,7 +9,7 @@ _BULK_BYTES = 512  # from here on numpy shifts faster than Python's integers
 
 
 class Bits:
-    """A string of bits, most significant bit of a byte first: bits start … stop − 1 of some bytes.
+    """A string of bits: bits start … stop − 1 of some bytes, the most significant bit of a byte first.
 
     Slices are O(1) and share the bytes; everything else is linear in the length.
 

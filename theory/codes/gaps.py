@@ -19,7 +19,9 @@ _ENUMERATED = (
 
 @dataclass(frozen=True)
 class GapSubset(Code[np.ndarray]):
-    """Sorted positions, int64 [s], in [0, n), n ≤ 2^32. n and s are known to the decoder.
+    """Code for a large subset by the gaps between its elements, some 50 bits above log2 C(n, s).
+
+    Objects: int64 `[s]`, strictly ascending, in [0, n), n ≤ 2^32; n and s are known to the decoder.
 
     The elements (or the others, if these are fewer) are taken for independent, of probability q = s/n. A gap of k < G
     zeros before the next one has the integer frequency ≈ 2^24 (1−q)^k q; an escape of frequency ≈ 2^24 (1−q)^G says "G

@@ -10,7 +10,9 @@ from theory.codes.code import Code
 
 @dataclass(frozen=True)
 class EliasGamma(Code[int]):
-    """x ≥ 1 in 2⌊log2 x⌋ + 1 bits: ⌊log2 x⌋ zeros, then x in binary. Source: Elias 1975.
+    """Elias's γ code for an integer x ≥ 1, 2⌊log2 x⌋ + 1 bits: ⌊log2 x⌋ zeros, then x in binary.
+
+    Source: Elias 1975.
 
     >>> EliasGamma().encode(5)
     Bits('00101')
@@ -30,7 +32,9 @@ class EliasGamma(Code[int]):
 
 @dataclass(frozen=True)
 class EliasDelta(Code[int]):
-    """x ≥ 1 in ⌊log2 x⌋ + 2⌊log2(⌊log2 x⌋ + 1)⌋ + 1 bits: the bit length in γ, then x but for its leading one.
+    """Elias's δ code for an integer x ≥ 1: its bit length in γ, then x but for its leading one.
+
+    Length: ⌊log2 x⌋ + 2⌊log2(⌊log2 x⌋ + 1)⌋ + 1 bits.
 
     Source: Elias 1975.
 
@@ -55,7 +59,9 @@ class EliasDelta(Code[int]):
 
 @dataclass(frozen=True)
 class EliasOmega(Code[int]):
-    """x ≥ 1 as binary numbers, each telling the size of the next, the last being x; a zero ends it. Source: Elias 1975.
+    """Elias's ω code for an integer x ≥ 1: binary numbers, each the size of the next, x the last, then a zero.
+
+    Source: Elias 1975.
 
     >>> EliasOmega().encode(16)
     Bits('10100100000')
@@ -87,7 +93,7 @@ class EliasOmega(Code[int]):
 
 @dataclass(frozen=True)
 class Uniform(Code[int]):
-    """0 ≤ x < n in ⌊log2 n⌋ or ⌈log2 n⌉ bits, the phased-in binary code; its Kraft sum is 1.
+    """Code for an integer 0 ≤ x < n in ⌊log2 n⌋ or ⌈log2 n⌉ bits, phased-in binary; its Kraft sum is 1.
 
     With k = ⌊log2 n⌋ the first 2^(k+1) − n numbers take k bits and the others k + 1. n may have thousands of bits.
 

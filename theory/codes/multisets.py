@@ -16,7 +16,7 @@ _STEP = 32  # bits of a unit that stands alone pass through the coder at once
 
 
 def sorted_units_saving(units: Sequence[int]) -> float:
-    """log2(c! / Π mult!) bits: what c units as a multiset cost less than as a sequence.
+    """Bits that c units cost less as a multiset than as a sequence, log2(c! / Π mult!).
 
     >>> round(sorted_units_saving([7, 7, 1]), 6) == round(math.log2(3), 6)
     True
@@ -27,7 +27,9 @@ def sorted_units_saving(units: Sequence[int]) -> float:
 
 @dataclass(frozen=True)
 class Multiset(Code[list[int]]):
-    """size units, integers in [0, 2^width) in any order, in size·width − log2(size! / Π mult!) bits, less than 2 over.
+    """Code for units in no order, size·width − log2(size! / Π mult!) bits and less than 2 more.
+
+    Objects: `size` integers in [0, 2^width), in any order.
 
     Units drawn uniformly have that −log2 of the probability of their multiset. Bit by bit, of m units that agree so far
     the number j that go on with a 1 is coded as binomial, C(m, j) of 2^m; for m > 1024 as uniform, at most log2(m + 1)

@@ -8,7 +8,7 @@ _BLOCK = 1 << 17  # values at once, a multiple of 8 so that a block fills whole 
 
 
 def pack(values: np.ndarray, width: int) -> Bits:
-    """values [s], integers in [0, 2^width), 0 ≤ width ≤ 64, in s·width bits, the most significant bit first."""
+    """Fields of one width: integers `[s]` in [0, 2^width), 0 ≤ width ≤ 64, as s·width bits, top bit first."""
     if not 0 <= width <= 64:
         raise ValueError(f"width must lie in [0, 64], got {width}")
     if values.ndim != 1 or values.dtype.kind not in "iu":

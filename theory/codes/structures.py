@@ -36,7 +36,9 @@ class LayerStructure:
 
 @dataclass(frozen=True)
 class Structure(Code[LayerStructure]):
-    """Every field in Elias δ: the kind's place in KINDS + 1, channels in and out, kernel, stride, padding + 1, groups.
+    """Code for a layer's structure, every field in Elias δ.
+
+    Fields: the kind's place in KINDS + 1, channels in and out, kernel, stride, padding + 1, groups.
 
     >>> Structure().length(LayerStructure("conv", 3, 64, kernel=3, padding=1))
     26

@@ -24,7 +24,10 @@ _CHOOSE = [[math.comb(p, i) for i in range(_LEAF + 1)] for p in range(_LEAF)]
 
 @dataclass(frozen=True)
 class EnumeratedSubset(Code[np.ndarray]):
-    """Sorted positions, int64 [s], in [0, n), in log2 C(n,s) bits, rounded up or down. The decoder knows n and s."""
+    """Code for a subset by its index, log2 C(n, s) bits rounded up or down.
+
+    Objects: int64 `[s]`, strictly ascending, in [0, n); n and s are known to the decoder.
+    """
 
     n: int
     size: int
@@ -52,7 +55,7 @@ class EnumeratedSubset(Code[np.ndarray]):
 
 
 def log2_binomial(n: int, s: int) -> float:
-    """log2 C(n, s) bits for 0 ≤ s ≤ n, relative error about 1e-15: Stirling's series where nothing cancels."""
+    """Bits log2 C(n, s) of a subset, 0 ≤ s ≤ n, relative error about 1e-15: Stirling's series where nothing cancels."""
     s = min(s, n - s)
     if s <= 64:
         return math.log2(math.comb(n, s))

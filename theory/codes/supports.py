@@ -14,9 +14,10 @@ from theory.codes.subsets import EnumeratedSubset, check_positions, log2_binomia
 
 @dataclass(frozen=True)
 class Support(Code[np.ndarray]):
-    """s, then the index among C(n, s): log2(n+1) + log2 C(n, s) bits, each term rounded to a neighbouring integer.
+    """Code for a support: its size s, then its index among C(n, s).
 
-    For n up to some 10^5, or few elements (or few others) in any n ≤ 2^32.
+    Length: log2(n+1) + log2 C(n, s) bits, each term rounded to a neighbouring integer. For n up to some
+    10^5, or few elements (or few others) in any n ≤ 2^32.
     """
 
     n: int
@@ -44,7 +45,7 @@ class Support(Code[np.ndarray]):
 
 @dataclass(frozen=True)
 class BulkSupport(Support):
-    """The same for any n ≤ 2^32: the exact index while that is fast, beyond it the gaps, some 50 bits longer.
+    """Code for a support of any n ≤ 2^32: `Support` while that is fast, beyond it the gaps, some 50 bits longer.
 
     See `theory.codes.gaps.subset_code`.
     """
@@ -55,7 +56,9 @@ class BulkSupport(Support):
 
 @dataclass(frozen=True)
 class WindowSupport(Code[np.ndarray]):
-    """A filter's support on [channels, height, width] inputs, flattened: the bounding window, then a subset of it.
+    """Code for a local filter's support: the bounding window, then a subset of it.
+
+    Objects: positions on flattened inputs `[channels, height, width]`.
 
     log2((H+1) (H−h+1) W (W−w+1)) + log2 chw + log2 C(chw, s) bits, each factor rounded to a neighbouring integer: the
     window's height h (0: no element), top row, width w, left column, then s ≥ 1 and the index. It spans all channels.

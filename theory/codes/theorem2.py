@@ -14,7 +14,9 @@ from theory.codes.subsets import check_positions
 class LabelMap:
     """The map g from n weights to labels: label 1 ≤ labels[i] ≤ k at positions[i], and elsewhere "value 0".
 
-    Args: positions, int64 [s], strictly ascending in [0, n); labels, integers [s]; shared_values, k in [1, n].
+    positions: int64 `[s]`, strictly ascending in [0, n).
+    labels: integers `[s]`.
+    shared_values: k in [1, n].
     """
 
     positions: np.ndarray
@@ -24,7 +26,9 @@ class LabelMap:
 
 @dataclass(frozen=True)
 class Theorem2Map(Code[LabelMap]):
-    """⌈log2(n+1)⌉ + ⌈log2 n⌉ + s (⌈log2 n⌉ + ⌈log2 k⌉) bits: fields of whole bits for s, k, and each index and label.
+    """Code of Theorem 2 for a label map: fields of whole bits for s, k, and each index and label.
+
+    Length: ⌈log2(n+1)⌉ + ⌈log2 n⌉ + s (⌈log2 n⌉ + ⌈log2 k⌉) bits.
 
     The printed length s log2(kn) + 2 log2 n, `theory.bounds.theorem2_mapping_bits`, is without the ceilings, and has no
     room for both s = 0 and s = n. So this is less than 2s + 2 bits longer. Source: paper, Theorem 2.

@@ -21,7 +21,7 @@ _EXACT_SIZE = 1 << 13  # values up to which the labels are coded one by one, exa
 
 @dataclass(frozen=True)
 class OwnValues(Code[np.ndarray]):
-    """size patterns of `bits` bits each, 1 ≤ bits ≤ 64, in size·bits bits. The size is known to the decoder.
+    """Code for values that share nothing: size·bits bits, 1 ≤ bits ≤ 64. The size is known to the decoder.
 
     Patterns are integers [size] in [0, 2^bits); decoded ones are of the smallest unsigned type that holds them.
     """
@@ -46,7 +46,9 @@ class OwnValues(Code[np.ndarray]):
 
 @dataclass(frozen=True)
 class SharedValues(Code[np.ndarray]):
-    """size patterns of `bits` bits, 1 ≤ bits ≤ 32, of which k are distinct. The size s is known to the decoder.
+    """Code for values of which few are distinct: a codebook of k patterns, then which value is which.
+
+    Objects: patterns of `bits` bits, 1 ≤ bits ≤ 32; their number s is known to the decoder.
 
     log2 min(s, 2^b) + log2 C(2^b, k) + log2 C(s−1, k−1) + log2 (s! / Π c_j!) bits: k; the codebook, a set of k patterns
     in ascending order; the histogram c_1 … c_k ≥ 1, a set of k − 1 places to cut s; which value has which label. The
