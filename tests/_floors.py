@@ -7,7 +7,7 @@ PACKAGES = ("theory", "lcfs", "studies", "paper_figures", "lcfs.cli")
 """From the cellar to the attic: a package imports those before it. The attic imports whom it likes, nobody it."""
 
 ROOMS = (
-    ("errors",),
+    ("errors", "interrupts"),
     ("config", "reading", "terminal"),
     ("data", "nets", "ranks"),
     ("augmentation", "optim", "runs", "embedding"),

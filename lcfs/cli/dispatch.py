@@ -1,10 +1,12 @@
 """The command line. Heavy imports happen inside the commands, so that --help is instant.
 
-Exit codes: 0 done, 1 the run or check failed, 2 bad input (one sentence on standard error).
+Exit codes: 0 done, 1 the run or check failed, 2 bad input (one sentence on standard error), 130 and 143 interrupted by
+Ctrl-C and by SIGTERM (one sentence that holds the command to go on).
 """
 
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from lcfs.cli import certify, demo, describe, export, figure, mirror, setup, study, train
 from lcfs.cli.arguments import nearest
 from lcfs.errors import InputError
+from lcfs.interrupts import raise_on_sigterm, signal_of
 from lcfs.ranks import torchrun
 
 
@@ -70,6 +73,7 @@ COMMANDS = {name: function for group in _GROUPS for name, (function, _) in group
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    raise_on_sigterm()
     try:
         if torchrun.rank() == 0:
             raise SystemExit(_dispatch(arguments))
@@ -82,10 +86,11 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         torchrun.let_first_speak()
-        print("lcfs: interrupted; continue a run with lcfs train --resume RUN", file=sys.stderr)
-        raise SystemExit(130) from None
+        again = shlex.join(["lcfs", *arguments])
+        print(f"lcfs: {str(error) or f'interrupted; go on with: {again}'}", file=sys.stderr)
+        raise SystemExit(128 + signal_of(error)) from None
 
 
 def _dispatch(arguments: list[str]) -> int:

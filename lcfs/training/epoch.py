@@ -1,6 +1,7 @@
 """One epoch: a pass over the training set in random order, in whole batches."""
 
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -9,7 +10,7 @@ from lcfs.ranks.ranks import Ranks
 from lcfs.training import sharding
 from lcfs.training.pruning import place
 from lcfs.training.recorded_step import GraphStep
-from lcfs.training.session import Session
+from lcfs.training.session import Part, Session
 from lcfs.training.step import Step, Totals
 
 _LOSS_CHECK = 50  # steps between checks for a non-finite loss on a GPU, where reading it makes the host wait
@@ -33,21 +34,37 @@ def make_step(session: Session, small: Compacted | None = None) -> Step:
     return kind(model, optimizer, session.augmentation, images, session.generator, bf16=session.bf16, copies=copies)
 
 
-def train_epoch(session: Session, take_step: Step, small: Compacted | None = None) -> Totals:
+def train_epoch(
+    session: Session, take_step: Step, small: Compacted | None = None, stopping: Callable[[], bool] = lambda: False
+) -> Totals | None:
     """Train on every image once, but for those that fill no batch; `small` is then written back into the session's net.
+
+    Args:
+        stopping: asked after every step whether to leave the rest for later; with several ranks, or without dead units,
+            an epoch is never left.
+
+    Returns:
+        None if the epoch was left, and `session.part` says where.
 
     Raises:
         Diverged: a non-finite loss.
     """
     config, images = session.config, session.dataset.train
     rates = _learning_rates(session)
-    order = torch.randperm(len(images), generator=session.generator, device=session.device)
+    if session.part is None:
+        session.part = Part(torch.randperm(len(images), generator=session.generator, device=session.device))
+    order, first = session.part.order, session.part.steps
     batches = order[: session.steps * config.batch_size].split(config.batch_size)
-    take_step.begin()
-    for step, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
-        take_step(session.ranks.own(batch), rate)
+    may_stop = small is None and session.ranks.count == 1
+    take_step.begin(session.part.sums)
+    for step in range(first, session.steps):
+        take_step(session.ranks.own(batches[step]), rates[step])
         if session.device.type == "cpu" or step % _LOSS_CHECK == 0:
             _check_finite(_totals(take_step, session.ranks), session.epoch + 1, step + 1, config.optimizer.lr)
+        if may_stop and step + 1 < session.steps and stopping():
+            session.part = Part(order, step + 1, take_step.sums())
+            return None
+    session.part = None
     totals = _totals(take_step, session.ranks)
     _check_finite(totals, session.epoch + 1, session.steps, config.optimizer.lr)
     if small is not None:

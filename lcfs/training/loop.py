@@ -1,16 +1,19 @@
 """The training loop: a configuration in, a run directory out; stopping anywhere and resuming changes nothing."""
 
+import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from lcfs.compaction import Compacted, compact
 from lcfs.config import TrainConfig
 from lcfs.data import Dataset
+from lcfs.interrupts import Interrupted, Patience, signal_of
 from lcfs.ranks.ranks import Ranks, joined
 from lcfs.runs import Run
 from lcfs.runs.lock import training_lock
@@ -18,7 +21,7 @@ from lcfs.training import own, sharding
 from lcfs.training.epoch import Diverged, make_step, train_epoch
 from lcfs.training.evaluation import Result, evaluate, measure, named_weights, summary
 from lcfs.training.pruning import place, round_metrics, total_epochs
-from lcfs.training.restoring import restore
+from lcfs.training.restoring import going_on, restore
 from lcfs.training.session import Session, start
 from lcfs.training.step import Step, Totals
 
@@ -88,7 +91,13 @@ def train(
                 run.prepare_for_training()
         if resume:
             restore(session, run)
-        return _Loop(session, run, on_epoch).run_all()
+        how = going_on(path, handed_in, ranks)
+        try:
+            return _Loop(session, run, on_epoch, how).run_all()
+        except KeyboardInterrupt as error:
+            if isinstance(error, Interrupted) and str(error):
+                raise
+            raise Interrupted(f"interrupted; {how}", signal_of(error)) from None
 
 
 @dataclass
@@ -98,6 +107,7 @@ class _Loop:
     session: Session
     run: Run
     on_epoch: Callable[[Progress], None] | None
+    going_on: str
     started: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)
 
@@ -110,31 +120,39 @@ class _Loop:
         return self.session.ranks
 
     def run_all(self) -> Result:
-        while self.session.epoch < self.epochs:
-            self._run_epoch()
+        with Patience("a checkpoint is written") as patience:
+            while self.session.epoch < self.epochs:
+                self._run_epoch(patience)
+                asked = self.ranks.sum(torch.tensor(float(patience.asked is not None))).item() > 0
+                if asked and self.session.epoch < self.epochs:
+                    self._save()
+                    raise Interrupted(f"{self._reached()}; {self.going_on}", patience.asked or signal.SIGTERM)
         result = measure(self.session.model, self.session.dataset, self.session.permutation, self.ranks)
         ended = summary(result)
         ended["metrics"] |= round_metrics(self.ranks.from_first(self.run.metrics))
         self.ranks.from_first(self.run.write_summary, ended)
         return result
 
-    def _run_epoch(self) -> None:
+    def _run_epoch(self, patience: Patience) -> None:
+        """Train an epoch or what is left of it; a part of it if an end is asked for."""
         session, begun = self.session, time.monotonic()
-        if session.pruning:
+        if session.pruning and not session.part:
             session.pruning.begin(session.epoch)
         small = compact(session.model, session.optimizer) if session.config.compact else None
-        totals = self._train(small)
+        totals = self._train(small, patience)
+        if totals is None:
+            return
         session.epoch += 1
         nonzeros = sharding.nonzeros(named_weights(session.model), self.ranks)
         self._log(totals, nonzeros, begun, small)
         self._save_if_due()
         self._show(totals, nonzeros)
 
-    def _train(self, small: Compacted | None) -> Totals:
+    def _train(self, small: Compacted | None, patience: Patience) -> Totals | None:
         shrunk = small is not None and small.model is not self.session.model
         step: Step = make_step(self.session, small) if shrunk else self.step
         try:
-            return train_epoch(self.session, step, small)
+            return train_epoch(self.session, step, small, lambda: patience.asked is not None)
         except Diverged as error:
             ended = {"status": "diverged", "metrics": {}, "tags": {"reason": str(error)}}
             self.ranks.from_first(self.run.write_summary, ended)
@@ -163,8 +181,19 @@ class _Loop:
     def _save_if_due(self) -> None:
         waited = time.monotonic() - self.saved >= self.session.config.checkpoint_seconds
         if self.ranks.from_first(bool, self.session.epoch == self.epochs or waited):
-            self.ranks.from_first(self.run.save_checkpoint, self.session.epoch, self.session.state_dict())
-            self.saved = time.monotonic()
+            self._save()
+
+    def _save(self) -> None:
+        session = self.session
+        steps = session.part.steps if session.part else 0
+        self.ranks.from_first(self.run.save_checkpoint, session.epoch, session.state_dict(), steps)
+        self.saved = time.monotonic()
+
+    def _reached(self) -> str:
+        session = self.session
+        if session.part is None:
+            return f"interrupted after epoch {session.epoch} of {self.epochs}"
+        return f"interrupted after step {session.part.steps} of {session.steps} in epoch {session.epoch + 1}"
 
     def _show(self, totals: Totals, nonzeros: dict[str, int]) -> None:
         if self.on_epoch and self.ranks.first:

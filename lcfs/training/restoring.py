@@ -1,9 +1,14 @@
 """Going on from a checkpoint: the newest that can be read and fits, else the one before."""
 
+import os
+import shlex
 import sys
+from pathlib import Path
 
 from lcfs.errors import InputError, brief
+from lcfs.ranks.ranks import Ranks
 from lcfs.runs import Run
+from lcfs.runs.handed_in import HandedIn
 from lcfs.runs.run import read_checkpoint
 from lcfs.training.session import Session
 
@@ -35,3 +40,18 @@ def restore(session: Session, run: Run) -> None:
         return
     if checkpoints:
         raise InputError(f"no checkpoint of {run.path} can be used; move the folder away and start the run anew")
+
+
+def going_on(path: Path, handed_in: HandedIn, ranks: Ranks) -> str:
+    """Half a sentence for whoever interrupts a training: the whole command, or call, that goes on with it."""
+    arguments = [
+        argument for argument, name in (("dataset", handed_in.data), ("model", handed_in.architecture)) if name
+    ]
+    if arguments:
+        given = "".join(f", {argument}={argument}" for argument in arguments)
+        return f"go on from Python with lcfs.train(config, {str(path)!r}, resume=True{given})"
+    command = shlex.join(["lcfs", "train", "--resume", str(path)])
+    if ranks.count > 1:
+        count = os.environ.get("LOCAL_WORLD_SIZE", ranks.count)
+        command = f"torchrun --nproc-per-node {count} --no-python -- {command}"
+    return f"go on with: {command}"

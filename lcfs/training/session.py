@@ -1,6 +1,6 @@
 """The mutable state of a training: how it starts, what a checkpoint keeps of it, how it goes on from one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,22 @@ from lcfs.training import own, sharding
 from lcfs.training.devices import check_shares, choose_device
 from lcfs.training.optimizers import make_optimizer
 from lcfs.training.pruning import Pruning, total_epochs
+from lcfs.training.step import Sums
+
+
+@dataclass(frozen=True)
+class Part:
+    """An epoch that has begun.
+
+    Attributes:
+        order: `[images]`, the indices of the training images as the epoch takes them.
+        steps: steps that are done.
+        sums: what was measured in them.
+    """
+
+    order: Tensor
+    steps: int = 0
+    sums: Sums = field(default_factory=Sums)
 
 
 @dataclass
@@ -26,6 +42,7 @@ class Session:
         generator: source of the order of the images and of their augmentation; the model draws from torch's own.
         permutation: `[height · width]` of the pixels, or None; it depends on the seed alone.
         epoch: epochs that are done, of all rounds of a pruning.
+        part: the part of the next epoch that is done, or None between two epochs.
     """
 
     config: TrainConfig
@@ -38,6 +55,7 @@ class Session:
     ranks: Ranks
     epoch: int = 0
     pruning: Pruning | None = None
+    part: Part | None = None
 
     @property
     def device(self) -> torch.device:
@@ -63,6 +81,8 @@ class Session:
             "generator": self.generator.get_state(),
             "torch_rng": torch.get_rng_state(),
         }
+        if self.part:
+            state["part"] = {"order": self.part.order, "steps": self.part.steps, "sums": asdict(self.part.sums)}
         if self.pruning:
             state["pruning"] = self.pruning.state_dict()
         if self.device.type == "cuda":
@@ -74,7 +94,7 @@ class Session:
 
         Raises: some exception or other if the state is not one of this session, which is then of no more use.
         """
-        if not 0 < state["epoch"] <= total_epochs(self.config):
+        if not 0 <= state["epoch"] <= total_epochs(self.config):
             raise ValueError(f"epoch {state['epoch']} is none of {total_epochs(self.config)}")
         self.epoch = state["epoch"]
         sharding.load(self.model, self.optimizer, state)
@@ -82,6 +102,9 @@ class Session:
             self.pruning.load_state_dict(state["pruning"])
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["torch_rng"])
+        self.part = None
+        if part := state.get("part"):
+            self.part = Part(part["order"].to(self.device), part["steps"], Sums(**part["sums"]))
         if "cuda_rng" in state and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_rng"])
 

@@ -22,6 +22,15 @@ class Totals:
     accuracy: float
 
 
+@dataclass(frozen=True)
+class Sums:
+    """What has been measured within an epoch: the sum of the losses in nats, hits, and images."""
+
+    loss: float = 0.0
+    right: int = 0
+    images: int = 0
+
+
 class Step:
     """Trains on batches of one set of images.
 
@@ -61,14 +70,14 @@ class Step:
         self._right = torch.zeros((), dtype=torch.int64, device=generator.device)
         self._seen = 0
 
-    def begin(self) -> None:
-        """Start an epoch: forget what was measured, take up weights that others have changed."""
+    def begin(self, sums: Sums = Sums()) -> None:
+        """Start an epoch, or go on within one: set what has been measured, take up weights that others have changed."""
         for name, weight in weights(self.model):
             if name in self._copies:
                 self._copies[name].detach().copy_(weight.detach())
-        self._loss.zero_()
-        self._right.zero_()
-        self._seen = 0
+        self._loss.fill_(sums.loss)
+        self._right.fill_(sums.right)
+        self._seen = sums.images
 
     def __call__(self, batch: Int64[Tensor, " b"], lr: float) -> None:
         """Train on the images of these indices with learning rate `lr`."""
@@ -80,6 +89,10 @@ class Step:
         """Read what was measured since `begin`; the host waits for the device."""
         seen = max(self._seen, 1)
         return Totals(self._loss.item() / seen, self._right.item() / seen)
+
+    def sums(self) -> Sums:
+        """Read what was measured since the epoch began; the host waits for the device."""
+        return Sums(self._loss.item(), int(self._right.item()), self._seen)
 
     def _set_lr(self, lr: float | Tensor) -> None:
         for group in self.optimizer.param_groups:
