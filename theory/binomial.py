@@ -45,7 +45,7 @@ def _divergence(a: float, b: float, d: float) -> float:
 
 
 def binomial_inverse(errors: int, samples: int, nats: float) -> float:
-    """sup{p ≥ errors/samples : ln P[Bin(samples, p) ≤ errors] ≥ −nats}, by Newton's method in log space.
+    """Inverse of the lower tail, sup{p ≥ errors/samples : ln P[Bin(samples, p) ≤ errors] ≥ −nats}, by Newton's method.
 
     The log tail is concave and decreasing in p, and Chernoff's bound starts to the right of the root, where Newton's
     steps for such a function never pass it: every iterate is a valid bound.

@@ -32,7 +32,7 @@ def log2_arrangements(counts: Sequence[int] | np.ndarray) -> float:
 
 
 def dense(n: int, b: int) -> float:
-    """n b bits."""
+    """Length n b in bits of every entry with b bits."""
     return float(n * b)
 
 
@@ -44,7 +44,7 @@ def theorem2(n: int, s: int, k: int, b: int) -> float:
 
 
 def support(n: int, s: int) -> float:
-    """log2(n + 1) + log2 C(n, s) bits for which entries are not zero."""
+    """Length log2(n + 1) + log2 C(n, s) in bits of the word that says which entries are not zero."""
     return math.log2(n + 1) + float(log2_binomial(n, s))
 
 

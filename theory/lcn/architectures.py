@@ -39,7 +39,7 @@ class Architecture:
 
 
 def levels(filter_sizes: Sequence[int], strides: Sequence[int] | None = None) -> tuple[Level, ...]:
-    """By ascending step; the one with step 1 is always there, others only with a degree above 0.
+    """Levels by ascending step; the one with step 1 is always there, others only with a degree above 0.
 
     Args:
         filter_sizes: k_1 … k_L, each at least 1.
@@ -56,7 +56,7 @@ def levels(filter_sizes: Sequence[int], strides: Sequence[int] | None = None) ->
 
 
 def dimension(filter_sizes: Sequence[int], strides: Sequence[int] | None = None) -> int:
-    """dim M = Σ k_i − (L − 1), the dimension of the set M of all compositions.
+    """Dimension of the set M of all compositions, dim M = Σ k_i − (L − 1).
 
     Proof: up to scale P comes from ΠP^{k_i−1}, and a product of non-zero polynomials is not zero. So this is a morphism
     of projective varieties that pulls hyperplanes back to the ample class Σh_i; hence its fibres are finite, and the
@@ -71,12 +71,12 @@ def dimension(filter_sizes: Sequence[int], strides: Sequence[int] | None = None)
 
 
 def is_full_dimensional(filter_sizes: Sequence[int], strides: Sequence[int] | None = None) -> bool:
-    """M has an interior: dim M = k, that is (k_l − 1)(S_l − 1) = 0 for all l ("thick"). Source: arXiv 2304.05752."""
+    """Whether M has an interior: dim M = k, that is (k_l − 1)(S_l − 1) = 0 for all l. Source: arXiv 2304.05752."""
     return composed_size(filter_sizes, strides) == dimension(filter_sizes, strides)
 
 
 def is_filling(filter_sizes: Sequence[int], strides: Sequence[int] | None = None) -> bool:
-    """M is everything: full-dimensional, and at most one filter size is even.
+    """Whether M is everything: full-dimensional, and at most one filter size is even.
 
     Proof: k − 1 has the parity of the number e of even sizes, and so has the number of real roots. For e ≤ 1 there are
     hence e of them; for e ≥ 2 there are polynomials with e − 2. Source: arXiv 2108.01538.
@@ -88,7 +88,7 @@ def is_filling(filter_sizes: Sequence[int], strides: Sequence[int] | None = None
 
 
 def is_zariski_closed(filter_sizes: Sequence[int], strides: Sequence[int] | None = None) -> bool:
-    """M is an algebraic set: the real points of its complex variety.
+    """Whether M is an algebraic set: the real points of its complex variety.
 
     (In the usual topology M is always closed, for all strides: it is the cone over the image of the compact
     ΠRP^{k_i−1}, since no product of non-zero filters vanishes.)

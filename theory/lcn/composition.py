@@ -20,7 +20,7 @@ Coefficients = Sequence[Any] | np.ndarray  # of one polynomial or filter, from l
 
 
 def layer_steps(filter_sizes: Sequence[int], strides: Sequence[int] | None = None) -> tuple[int, ...]:
-    """S_1 … S_L: filter l is a polynomial in x^{S_l}.
+    """Steps S_1 … S_L of the layers: filter l is a polynomial in x^{S_l}.
 
     Args:
         filter_sizes: k_1 … k_L, L ≥ 1, each at least 1.
@@ -38,7 +38,7 @@ def layer_steps(filter_sizes: Sequence[int], strides: Sequence[int] | None = Non
 
 
 def composed_size(filter_sizes: Sequence[int], strides: Sequence[int] | None = None) -> int:
-    """k = 1 + Σ (k_l − 1) S_l, the size of the composed filter. Arguments and Raises as in `layer_steps`.
+    """Size k = 1 + Σ (k_l − 1) S_l of the composed filter. Arguments and Raises as in `layer_steps`.
 
     >>> composed_size((3, 2), (2, 1))
     5

@@ -17,7 +17,7 @@ def discriminant_picture(
     filter_sizes: Sequence[int] = (2, 2),
     gram: Matrix | None = None,
 ) -> np.ndarray:
-    """[n, n] of ints: the number of real critical points for the targets origin + a·directions[0] + b·directions[1].
+    """Numbers of real critical points, ints [n, n], for the targets origin + a·directions[0] + b·directions[1].
 
     a (rows) and b (columns) run through the n values. −1 marks targets whose critical points are not isolated.
     """

@@ -26,7 +26,7 @@ Filters = Sequence[Sequence | np.ndarray]
 
 @dataclass(frozen=True)
 class Training:
-    """What is minimized, and how: loss (P − u)ᵀ G (P − u), weight decay (a/2)‖w‖², penalty λ‖w‖₁.
+    """Objective of a training: loss (P − u)ᵀ G (P − u), weight decay (a/2)‖w‖², penalty λ‖w‖₁.
 
     Attributes:
         target: u, [k].
@@ -49,7 +49,7 @@ class Training:
 
 
 def loss_gradient(filters: Filters, training: Training) -> list[np.ndarray]:
-    """2 (∂P/∂w_i)ᵀ G (P − u) for each filter, without decay and penalty."""
+    """Gradient 2 (∂P/∂w_i)ᵀ G (P − u) for each filter, without decay and penalty."""
     product = compose([np.asarray(w).tolist() for w in filters], training.strides)
     residual = np.array(product) - np.asarray(training.target)
     if training.gram is not None:
@@ -66,7 +66,7 @@ def _direction(filters: Filters, training: Training) -> list[np.ndarray]:
 
 
 def gradient_descent(filters: Filters, training: Training, lr: float | Fraction, steps: int) -> list[list[np.ndarray]]:
-    """steps + 1 lists of filters: w ← w − η (g + a w + λ sign w). Exact if everything is a Fraction or an int."""
+    """Trajectory of descent w ← w − η (g + a w + λ sign w), steps + 1 lists of filters; exact on Fractions and ints."""
     trajectory = [[np.asarray(w) for w in filters]]
     for _ in range(steps):
         now = trajectory[-1]
@@ -96,7 +96,7 @@ def gradient_flow(
 
 
 def invariants(filters: Filters) -> np.ndarray:
-    """δ_i = ‖w_i‖² − ‖w_{i+1}‖² of consecutive filters, [L − 1]; those of other pairs are sums of these.
+    """Invariants δ_i = ‖w_i‖² − ‖w_{i+1}‖² of consecutive filters, [L − 1]; those of other pairs are sums of these.
 
     Filters may have any shape, so that layers with channels count too: the laws hold for them with Frobenius norms.
 
@@ -107,7 +107,7 @@ def invariants(filters: Filters) -> np.ndarray:
 
 
 def l1_differences(filters: Filters) -> np.ndarray:
-    """‖w_i‖₁ − ‖w_{i+1}‖₁ of consecutive filters, [L − 1]."""
+    """Differences ‖w_i‖₁ − ‖w_{i+1}‖₁ of consecutive filters, [L − 1]."""
     return _differences([np.abs(_flat(w)).sum() for w in filters])
 
 

@@ -36,7 +36,7 @@ Counts = tuple[int, int, int, int]  # of pairs, positive, negative, and 0 or inf
 def in_function_space(
     coefficients: Coefficients, filter_sizes: Sequence[int], strides: Sequence[int] | None = None
 ) -> bool:
-    """P = compose(filters, strides) for some real filters of these sizes. Exact; necessary and sufficient.
+    """Whether P = compose(filters, strides) for some real filters of these sizes. Exact; necessary and sufficient.
 
     Args:
         coefficients: of P, [k] with k = composed_size(filter_sizes, strides), from low to high degree; ints, Fractions,
@@ -59,7 +59,7 @@ def in_function_space(
 def in_complex_variety(
     coefficients: Coefficients, filter_sizes: Sequence[int], strides: Sequence[int] | None = None
 ) -> bool:
-    """P = compose(filters, strides) for some complex filters: P lies in the Zariski closure of M. Exact.
+    """Whether P = compose(filters, strides) for some complex filters: P lies in the Zariski closure of M. Exact.
 
     If and only if deg H_j · T_j ≥ Σ_{i≥j} d_i T_i for all levels j. Arguments and Raises as in `in_function_space`.
 
@@ -75,7 +75,7 @@ def in_complex_variety(
 
 
 def on_boundary(coefficients: Coefficients, filter_sizes: Sequence[int]) -> bool:
-    """P lies on the boundary of M in R^k, at stride 1: in M, with at most e − 2 real roots of odd multiplicity. Exact.
+    """Whether P lies on the boundary of M, at stride 1: in M, with at most e − 2 real roots of odd multiplicity. Exact.
 
     e is the number of even filter sizes. The zero polynomial is on the boundary if e ≥ 2, as M is then a cone that is
     not everything; for e ≤ 1 there is no boundary at all.
@@ -118,7 +118,7 @@ def _counts(form: tuple[int, ...]) -> Counts:
 
 
 def can_be_shared(parts: Sequence[Level], available: dict[int, Counts]) -> bool:
-    """There are roots for all levels, chosen from the top down.
+    """Whether there are roots for all levels, chosen from the top down.
 
     Args:
         parts: the levels left, ascending.

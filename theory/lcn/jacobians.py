@@ -22,7 +22,7 @@ from theory.lcn.forms import Form, form_gcd, integer_form, residue_gcd
 
 
 def jacobian(filters: Sequence[Coefficients], strides: Sequence[int] | None = None) -> list[np.ndarray]:
-    """∂P/∂w_i for each filter, [k, k_i]: column a is x^{a S_i} Π_{j≠i} p_j(x^{S_j}). Exact on Fractions and ints.
+    """Jacobian ∂P/∂w_i of each filter, [k, k_i]: column a is x^{a S_i} Π_{j≠i} p_j(x^{S_j}). Exact on Fractions, ints.
 
     Raises: ValueError as in `layer_steps`.
     """
@@ -56,7 +56,7 @@ def jacobian_rank(filters: Sequence[Coefficients], strides: Sequence[int] | None
 
 
 def is_critical_parameter(filters: Sequence[Coefficients], strides: Sequence[int] | None = None) -> bool:
-    """The rank is below `dimension`, its generic value. Exact; arguments and Raises as in `jacobian_rank`.
+    """Whether the rank is below `dimension`, its generic value. Exact; arguments and Raises as in `jacobian_rank`.
 
     At stride 1: if and only if two filters share a root (real, complex or infinite), or one is zero and another one is
     zero too or longer than 1.

@@ -34,12 +34,12 @@ class RootMultiplicities:
 
     @property
     def real(self) -> tuple[int, ...]:
-        """Of all real roots, descending."""
+        """Multiplicities of all real roots, descending."""
         return descending([*self.positive, *self.negative, *(m for m in (self.zero, self.infinity) if m)])
 
 
 def root_pattern(coefficients: Coefficients) -> RootPattern:
-    """(multiplicities of the real roots, multiplicities of the pairs of complex roots), each descending; exact.
+    """Multiplicities of the real roots, and of the pairs of complex ones; each tuple descends; exact.
 
     Roots on the projective line: n vanishing leading coefficients are a real root at infinity of multiplicity n.
 
@@ -74,5 +74,5 @@ def root_multiplicities(form: Form) -> RootMultiplicities:
 
 
 def descending(values: Iterable[int]) -> tuple[int, ...]:
-    """Sorted, the largest first."""
+    """Numbers sorted, the largest first."""
     return tuple(sorted(values, reverse=True))

@@ -63,7 +63,7 @@ class Convolution(Geometry):
         return Entries(rows.ravel(), self.columns(one.column).ravel(), (output * one.filter_size + one.tap).ravel())
 
     def csr(self, weight: np.ndarray) -> sparse.csr_array:
-        """W = E w as a sparse matrix of the dtype of `weight`, `local_dimension` stored entries in sorted order.
+        """Sparse matrix W = E w of the dtype of `weight`, `local_dimension` stored entries in sorted order.
 
         Raises:
             ValueError: `weight` has not the shape `weight_shape`.
@@ -83,7 +83,7 @@ class Convolution(Geometry):
         return self.from_slots(self.pattern.collect(filters[self.pattern.position, :, self.pattern.tap].T))
 
     def from_slots(self, slots: np.ndarray) -> sparse.csr_array:
-        """W from the `[out_channels, slots]` numbers on LOCAL, in the order of `csr`: the adjoint of `sample`."""
+        """Matrix W from `[out_channels, slots]` numbers on LOCAL, in the order of `csr`: the adjoint of `sample`."""
         one = self.pattern
         index = np.int32 if max(slots.size, *self.shape) < 2**31 else np.int64
         lengths = np.bincount(one.position[one.starts], minlength=len(self.sources))
@@ -92,7 +92,7 @@ class Convolution(Geometry):
         return sparse.csr_array((slots.ravel(), columns.ravel(), pointers), shape=self.shape)
 
     def matrix(self, weight: np.ndarray, limit_bytes: int = 2**30) -> np.ndarray:
-        """W = E w, dense.
+        """Dense matrix W = E w.
 
         Raises:
             ValueError: W would take more than `limit_bytes` (1 GiB unless said otherwise).
@@ -139,14 +139,14 @@ class Convolution(Geometry):
         return local.reshape(self.local_shape)
 
     def gradient(self, matrix: Any) -> np.ndarray:
-        """∇_w L = Eᵀ ∇_W L of shape `weight_shape` in float64, from a dense or sparse ∇_W L.
+        """Gradient ∇_w L = Eᵀ ∇_W L of shape `weight_shape` in float64, from a dense or sparse ∇_W L.
 
         The orthogonally projected gradient of an FC layer is E (EᵀE)⁻¹ ∇_w L instead: see `project_conv`.
         """
         return (self.sample(matrix).astype(np.float64) @ self.pattern.incidence).reshape(self.weight_shape)
 
     def apply(self, weight: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """W x without W: `[batch, *image]` → `[batch, *out_image]`."""
+        """Product W x without W: `[batch, *image]` → `[batch, *out_image]`."""
         filters, x = self._grouped(weight), _shaped("x", x, (len(x), *self.image))
         pixels = x.reshape(len(x), self.groups, -1, math.prod(self.spatial))
         pixels = np.concatenate([pixels, np.zeros_like(pixels[..., :1])], axis=-1)  # index −1 reads this zero

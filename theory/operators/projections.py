@@ -41,7 +41,7 @@ class Projection:
 
 
 def project_local(convolution: Convolution, matrix: Any) -> sparse.csr_array:
-    """P_loc W: the entries of a dense or sparse W where the convolution has its non-zeros, as CSR.
+    """Projection P_loc W onto LOCAL, as CSR: the entries of a dense or sparse W where the convolution has non-zeros.
 
     Raises:
         ValueError: `matrix` has not the shape of the convolution.
@@ -50,7 +50,7 @@ def project_local(convolution: Convolution, matrix: Any) -> sparse.csr_array:
 
 
 def project_conv(convolution: Convolution, matrix: Any) -> Projection:
-    """P_conv W = E (EᵀE)⁺ Eᵀ W of a dense or sparse W: the nearest convolution, and the energies in float64.
+    """Projection P_conv W = E (EᵀE)⁺ Eᵀ W of a dense or sparse W: the nearest convolution, and the energies in float64.
 
     Without collisions w is the mean of W over the positions at which each tap meets the image. Beyond W this needs a
     few arrays of `local_dimension` numbers and, for a dense W, the rows of one output channel.

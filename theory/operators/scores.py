@@ -22,7 +22,7 @@ class Score:
 
 
 def locality(projection: Projection) -> Score:
-    """‖P_loc W‖² / ‖W‖², for Gaussian W distributed as Beta(d_loc / 2, (d − d_loc) / 2).
+    """Locality ‖P_loc W‖² / ‖W‖², for Gaussian W distributed as Beta(d_loc / 2, (d − d_loc) / 2).
 
     Raises:
         ValueError: W = 0, which is nowhere.
@@ -32,7 +32,7 @@ def locality(projection: Projection) -> Score:
 
 
 def sharing(projection: Projection) -> Score:
-    """‖P_conv W‖² / ‖P_loc W‖², for Gaussian W distributed as Beta(d_conv / 2, (d_loc − d_conv) / 2).
+    """Sharing ‖P_conv W‖² / ‖P_loc W‖², for Gaussian W distributed as Beta(d_conv / 2, (d_loc − d_conv) / 2).
 
     d_loc and d_conv are the dimensions of LOCAL and CONV, which colliding taps make smaller than the counts of taps.
 
