@@ -16,9 +16,9 @@ class StudyOptions:
 
     name: tyro.conf.Positional[str]
     """The study; lcfs study list lists them."""
-    scale: Literal["smoke", "laptop", "paper", "public-attempt"] = "smoke"
-    """smoke is digits and seconds; laptop CIFAR-10 on two cores, at most ninety minutes; paper its sizes and recipe;
-    public-attempt the same with the Cutout of a public attempt to repeat it."""
+    scale: Literal["smoke", "signals", "laptop", "paper", "public-attempt"] = "smoke"
+    """smoke is digits and seconds; signals MNIST-1D in the paper's regime, minutes; laptop CIFAR-10 on two cores, at
+    most ninety minutes; paper its sizes and recipe; public-attempt the same with the Cutout of a public attempt."""
     executor: Literal["local", "slurm"] = "local"
     """Local processes, or jobs of a Slurm cluster through submitit."""
     jobs: int = 0

@@ -54,7 +54,7 @@ def run(order: Order) -> int:
     if order.jobs < 0:
         raise InputError(f"--jobs must not be negative, got {order.jobs}")
     study = find(order.name)
-    cells = study.cells(SCALES[order.scale])
+    cells = study.grid(SCALES[order.scale])
     place = order.runs / order.scale
     print(f"{order.name} at scale {order.scale}, {len(cells)} runs ({study.item})", flush=True)
     print(f"claim: {study.claim}\nexpected: {study.expected}", flush=True)

@@ -13,6 +13,7 @@ class Scale:
     """Widths, length and regularization of the runs of a study.
 
     shallow, deep: α of the S and D nets. hidden: width of 3-FC. l1_conv, l1_fc: λ. beta: β of "β-LASSO".
+    plain_l1: λ of both kinds under plain L1 (β = 0) in Table 2, where it was chosen by itself; None for the same λ.
     short, narrow: epochs and α of the S nets in wide grids. widths: α of the S nets where it is varied.
     """
 
@@ -30,6 +31,7 @@ class Scale:
     short: int
     narrow: int
     widths: tuple[int, ...]
+    plain_l1: tuple[float, float] | None = None
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     precision: Literal["auto", "bf16"] = "auto"
 
@@ -55,6 +57,11 @@ class Scale:
         """β-LASSO with this size's λ; β is the size's own unless given."""
         beta = self.beta if beta is None else beta
         return OptimizerConfig("beta-lasso", l1_conv=self.l1_conv, l1_fc=self.l1_fc, beta=beta)
+
+    def l1(self) -> OptimizerConfig:
+        """Plain L1 (β = 0) with the λ that this size takes for it."""
+        conv, fc = self.plain_l1 or (self.l1_conv, self.l1_fc)
+        return replace(self.beta_lasso(0.0), l1_conv=conv, l1_fc=fc)
 
     def short_config(self, net: Architecture, width: int, optimizer: OptimizerConfig, seed: int) -> TrainConfig:
         """One run of a wide grid: `short` epochs of a net of any width."""
@@ -85,6 +92,26 @@ _SIZES = {
             narrow=1,
             widths=(1, 2),
             augment=AugmentConfig(crop=1, flip=False),
+        ),
+        # MNIST-1D, where every net fits its training set. Matched as in the paper: S-FC and D-FC have about as many
+        # weights (150,400 and 203,648), and the hidden layer of 3-FC is 6α.
+        Scale(
+            name="signals",
+            data="signals",
+            shallow=32,
+            deep=4,
+            hidden=192,
+            epochs=200,
+            batch_size=100,
+            seeds=(0, 1, 2, 3, 4),
+            l1_conv=1.5e-3,
+            l1_fc=2e-4,
+            beta=10.0,
+            short=200,
+            narrow=32,
+            widths=(2, 4, 8, 16, 32),
+            plain_l1=(1e-3, 2.5e-4),
+            augment=AugmentConfig(crop=0, flip=False),
         ),
         Scale(
             name="laptop",

@@ -36,7 +36,7 @@ class Study:
 
     cells: the grid at a scale, a comprehension of frozen configurations. tables: from the records of each row, those of
     runs that did not finish left out. found: the answer in one sentence with its numbers, from rows that all have runs.
-    figures: those of `lcfs figure` that show it.
+    figures: those of `lcfs figure` that show it. images_only: whether its nets take no signals.
     """
 
     claim: str
@@ -46,6 +46,13 @@ class Study:
     tables: Callable[[Rows], Sequence[Table]]
     found: Callable[[Rows], str]
     figures: tuple[str, ...] = ()
+    images_only: bool = False
+
+    def grid(self, scale: Scale) -> Sequence[Cell]:
+        """The cells at a scale. Raises InputError where its nets do not take the scale's data."""
+        if self.images_only and scale.data == "signals":
+            raise InputError(f"scale {scale.name} is of signals, which this study's nets do not take; choose another")
+        return self.cells(scale)
 
 
 def names() -> list[str]:

@@ -4,9 +4,10 @@ Claim: β = 50 beats plain L1 (β = 0, the same λ) in wide nets and loses to it
     empties; narrower nets want a smaller λ or β.
 Paper item: Table 2 (one width only; that β = 50 hurts narrow nets is what others found).
 Command: lcfs study beta_and_width --scale laptop
-Hardware: two CPU cores for laptop, one GPU for paper. Time: laptop 16 core-minutes (42 runs of 4 epochs, α = 1 … 8).
+Hardware: two CPU cores for laptop, one GPU for paper. Time: laptop 16 core-minutes (42 runs of 4 epochs, α = 1 … 8);
+    signals 12 core-minutes (90 runs).
 Expected: the sign of "β = 50 minus β = 0" changes within the widths tried; at the narrowest both scalings lie above
-    β = 50 unscaled by 1 point or more.
+    β = 50 unscaled by 1 point or more. On signals the gain changes sign between α = 4 and α = 32.
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ Paper item: Tables 1 and 2 (one seed each). Command: lcfs study full_width --sca
 Hardware: one GPU for paper. Time on an H100, expected before any run there: 2 to 4 minutes for each training of 400
     epochs, 20 minutes for the one of 4000; not run yet.
 Expected: 72.77 / 84.14 / 81.52 % for S-FC / S-CONV / S-LOCAL by SGD after 400 epochs, 85.19 % for S-FC by β-LASSO after
-    4000, ± 0.5.
+    4000, ± 0.5. On signals the same order, 2,000 epochs adding less than a point.
 """
 
 from dataclasses import replace

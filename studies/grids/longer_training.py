@@ -6,7 +6,8 @@ Paper item: Table 2, in miniature. Command: lcfs study longer_training --scale l
 Hardware: two CPU cores for laptop, one GPU for paper. Time: laptop 65 core-minutes (6 runs of 20 epochs, one seed).
 Expected, written down after the laptop runs (n = 1), which came before this file: S-FC 59.8 % by SGD and 59.1 % by
     β-LASSO, which keeps 2.2 % of its weights; S-LOCAL and S-CONV 63 to 68 %. λ and β were chosen for S-FC on 5,000
-    validation images, from five settings at 10 epochs: validation accuracy 56.6 % (SGD: 55.3 %).
+    validation images, from five settings at 10 epochs: validation accuracy 56.6 % (SGD: 55.3 %). On signals twice the
+    epochs change no accuracy by more than a point: all nets fit in half of them.
 """
 
 from dataclasses import replace

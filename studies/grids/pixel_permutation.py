@@ -3,9 +3,10 @@
 Claim: the accuracy of S-FC, by SGD and by β-LASSO, is unchanged when one fixed permutation is applied to all pixels
     (after augmentation); that of S-CONV, the negative control, falls.
 Paper item: section 4, the remark on permuted pixels. Command: lcfs study pixel_permutation --scale laptop
-Hardware: two CPU cores for laptop, one GPU for paper. Time: laptop 30 minutes.
+Hardware: two CPU cores for signals and laptop, one GPU for paper. Time: signals 8 core-minutes, laptop 30 minutes.
 Expected: differences of S-FC within two standard errors of 0 (±0.5 points at laptop size); S-CONV loses 10 points or
-    more.
+    more. On signals, from a prototype (n = 3): S-FC 72.1 and 80.2 % by SGD and β-LASSO against 72.9 and 81.1 %
+    in order, S-CONV 69.4 against 91.6 %.
 """
 
 from collections.abc import Sequence

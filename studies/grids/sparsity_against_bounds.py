@@ -4,7 +4,8 @@ Claim: among nets trained to similar train error, the ones with the shorter desc
     test and train error; every bound on nets of this size is vacuous all the same.
 Paper item: section 3, Theorems 1 and 2. Command: lcfs study sparsity_against_bounds --scale laptop
 Hardware: two CPU cores for laptop, one GPU for paper. Time: none beyond the runs of the other studies, which it shares.
-Expected: rank correlation of the length with the gap above 0.5 across nets; no bound below 1 − 1/classes.
+Expected: rank correlation of the length with the gap above 0.5 across nets; no bound below 1 − 1/classes. On signals,
+    where every net fits and there is a gap to explain, the same.
 """
 
 from collections.abc import Mapping, Sequence
