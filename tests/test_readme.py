@@ -1,11 +1,16 @@
 """Surface: what README and docs tell their reader to type exists, and their numbers are those of the records."""
 
+import importlib
 import re
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import lcfs
 from lcfs import cli
@@ -22,15 +27,41 @@ LINES = sorted(
 )
 
 
-def write_numbers(root: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, root / "scripts" / "write_numbers.py", *options], capture_output=True, text=True
-    )
+def script(name: str) -> ModuleType:
+    """A module of scripts/, which is no package."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.pop(0)
 
 
 def test_numbers_are_those_of_the_records() -> None:
-    done = write_numbers(ROOT, "--check")
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "write_numbers.py", "--check"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_number_changed_by_hand_is_written_anew() -> None:
+    """Negative control of the test before."""
+    page = (ROOT / "docs" / "performance.md").read_text()
+    changed = page.replace("| S-FC, 150 | 256,240,800 |", "| S-FC, 150 | 256,240,801 |")
+    assert changed != page
+    assert script("write_numbers").fill(changed) == page
+
+
+def test_places_of_the_pages_are_those_that_the_script_writes() -> None:
+    marked = {name for page in PAGES for name in re.findall(r"^<!-- /(.*) -->$", page.read_text(), re.MULTILINE)}
+    assert marked == set(script("write_numbers").PLACES)
+    with pytest.raises(KeyError):
+        script("write_numbers").fill("<!-- nothing -->\n1\n<!-- /nothing -->")
+
+
+@given(st.floats(0, 1))
+def test_bounds_are_printed_rounded_up(bound: float) -> None:
+    printed = Fraction(script("number_tables.percent").at_most(bound).removesuffix(" %"))
+    assert 0 <= printed - 100 * Fraction(bound) < Fraction(1, 100)
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("lcfs ") and "--help" not in line])

@@ -5,8 +5,8 @@ from number_tables.first_layers import RADIUS, learned_filters, printed_radius
 from number_tables.percent import at_most, percent
 
 _TEXT = """\
-- **Locality is learned**: S-FC's filters have a radius of gyration of {radius:.1f} px by β-LASSO (paper: {printed}),
-  {radius_sgd:.1f} px by SGD, and {radius_permuted:.1f} px by β-LASSO once all pixels are permuted.
+- **Locality is learned**: S-FC's filters on CIFAR-10 have a radius of gyration of {radius:.1f} px by β-LASSO (paper:
+  {printed}), {radius_sgd:.1f} px by SGD, and {radius_permuted:.1f} px by β-LASSO once all pixels are permuted.
 - **Sharing is not**: the nearest convolution leaves {left} of that layer unexplained, with permuted pixels {permuted}.
 - **Bounds are vacuous** for every net of the paper's kind at this size; a small quantized net has one that is not:
   with probability {confidence:g} its error is at most {bound}, by {bits:,} bits."""

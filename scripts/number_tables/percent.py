@@ -1,6 +1,8 @@
 """Percentages in words: plain ones for what was counted, outward ones for bounds."""
 
-from decimal import ROUND_CEILING, Decimal
+import math
+from decimal import Decimal
+from fractions import Fraction
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -13,9 +15,9 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def at_most(bound: float, digits: int = 2) -> str:
-    """An upper bound in [0, 1] as a percentage, rounded up: what is printed still holds.
+    """An upper bound in [0, 1] as a percentage, rounded up exactly: what is printed still holds.
 
     >>> at_most(0.546548)
     '54.66 %'
     """
-    return f"{(100 * Decimal(bound)).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_CEILING)} %"
+    return f"{Decimal(math.ceil(Fraction(bound) * 100 * 10**digits)).scaleb(-digits)} %"
