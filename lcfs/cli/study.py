@@ -33,6 +33,8 @@ class StudyOptions:
     """Price of the machine, in any currency; seconds and cost of each run go into its record."""
     recorded_steps: bool = True
     """On a GPU, record the step (CUDA graph) and replay it; a run that fails with it goes on with ordinary steps."""
+    threads: int = 1
+    """Of torch in each run; a CPU rounds sums otherwise with another number, so --jobs leaves it as it is."""
     data_dir: Path | None = None
     """Folder of the data sets; by default as for lcfs train."""
 
@@ -58,5 +60,6 @@ def study(arguments: list[str]) -> int:
             options.records,
             Budget.starting_now(options.hours, options.price_per_hour),
             options.recorded_steps,
+            options.threads,
         )
     )

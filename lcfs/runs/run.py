@@ -84,6 +84,14 @@ class Run:
         fields = _read_json(self.path / "config.json")
         return from_dict((handed_in or HandedIn()).out_of(fields, self.path))
 
+    def threads(self) -> int | None:
+        """Threads of torch that the run began with, which on a CPU decide how sums are rounded; None if unknown."""
+        try:
+            threads = json.loads((self.path / ENVIRONMENT).read_text())["threads"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return threads if isinstance(threads, int) and threads > 0 else None
+
     def summary(self) -> dict[str, Any] | None:
         """What the run ended with, or None if it has not ended."""
         path = self.path / "summary.json"

@@ -21,7 +21,7 @@ from lcfs.training import own, sharding
 from lcfs.training.epoch import Diverged, make_step, train_epoch
 from lcfs.training.evaluation import Result, evaluate, measure, named_weights, summary
 from lcfs.training.pruning import place, round_metrics, total_epochs
-from lcfs.training.restoring import going_on, restore
+from lcfs.training.restoring import going_on, restore, same_threads
 from lcfs.training.session import Session, start
 from lcfs.training.step import Step, Totals
 
@@ -90,6 +90,7 @@ def train(
                 held.enter_context(training_lock(path))
                 run.prepare_for_training()
         if resume:
+            held.enter_context(same_threads(run, session.device))
             restore(session, run)
         how = going_on(path, handed_in, ranks)
         try:

@@ -1,9 +1,13 @@
-"""Going on from a checkpoint: the newest that can be read and fits, else the one before."""
+"""Going on with a run: from the newest checkpoint that can be read and fits, with as many threads as before."""
 
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import torch
 
 from lcfs.errors import InputError, brief
 from lcfs.ranks.ranks import Ranks
@@ -40,6 +44,21 @@ def restore(session: Session, run: Run) -> None:
         return
     if checkpoints:
         raise InputError(f"no checkpoint of {run.path} can be used; move the folder away and start the run anew")
+
+
+@contextmanager
+def same_threads(run: Run, device: torch.device) -> Iterator[None]:
+    """A context in which torch has the threads that a run on a CPU began with, so that it goes on bit for bit."""
+    before, began = torch.get_num_threads(), run.threads()
+    if device.type != "cpu" or began is None or began == before:
+        yield
+        return
+    print(f"lcfs: {run.path} goes on with {began} threads, as it began, not {before}", file=sys.stderr)
+    torch.set_num_threads(began)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def going_on(path: Path, handed_in: HandedIn, ranks: Ranks) -> str:

@@ -37,6 +37,7 @@ class Order:
         records: folder to write the record of each run to.
         budget: the time in which to train, and its price.
         recorded_steps: whether to record steps on a GPU.
+        threads: of torch in each run, whatever `jobs` is.
     """
 
     name: str
@@ -47,12 +48,15 @@ class Order:
     records: Path | None = None
     budget: Budget = field(default_factory=Budget)
     recorded_steps: bool = True
+    threads: int = 1
 
 
 def run(order: Order) -> int:
     """Run one study; 0 if every run finished, else 1."""
     if order.jobs < 0:
         raise InputError(f"--jobs must not be negative, got {order.jobs}")
+    if order.threads < 0:
+        raise InputError(f"--threads must not be negative, got {order.threads}")
     study = find(order.name)
     cells = study.grid(SCALES[order.scale])
     place = order.runs / order.scale
@@ -95,6 +99,7 @@ def _train(
         place,
         executor=order.executor,
         jobs=order.jobs or default_jobs(),
+        threads=order.threads,
         budget=order.budget,
         recorded_steps=order.recorded_steps,
         on_done=after_run,

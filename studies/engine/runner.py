@@ -1,5 +1,6 @@
 """Training the cells of a grid: finished ones are skipped, interrupted ones resumed, a failed one stops no other."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -9,13 +10,18 @@ from typing import Any
 
 from lcfs.config import TrainConfig, from_dict, to_dict
 from lcfs.errors import InputError
+from lcfs.interrupts import Interrupted, signal_of
 from lcfs.runs import Run
-from lcfs.runs.atomic import write_text_atomically
+from lcfs.runs.atomic import make_folder, write_text_atomically
+from lcfs.runs.lock import Busy, trained_by
 from studies.engine.budget import Budget, OutOfTime
 from studies.engine.configurations import cell_name, differences
 from studies.engine.executors import ExecutorName, run_all
 from studies.engine.records import Record, record_of
+from studies.engine.refusals import Refusals
 from studies.engine.study import Cell
+from studies.engine.waiting import take_when_free
+from studies.engine.workers import WorkerDied
 
 _ANY_TIME = Budget()
 
@@ -26,31 +32,37 @@ def run_cells(
     *,
     executor: ExecutorName = "local",
     jobs: int = 1,
+    threads: int = 1,
     budget: Budget = _ANY_TIME,
     recorded_steps: bool = True,
     on_done: Callable[[Record, int, int], None] = lambda record, done, of: None,
 ) -> dict[str, Record]:
     """Train what is not finished and return the record of every cell by its name.
 
-    Where a training with recorded steps (CUDA graphs) fails on a GPU, it goes on with ordinary ones.
+    Where a training with recorded steps (CUDA graphs) fails on a GPU, it goes on with ordinary ones. A cell that is
+    trained by another process is left to it, and waited for at the end.
 
     Args:
         cells: the grid, in the order in which it is trained; two cells of the same configuration are one run.
         runs: folder of the run directories, which other studies may share.
         executor: processes of this machine, or jobs of a Slurm cluster through submitit.
-        jobs: runs at once; on this machine each has its share of the cores, and 1 stays in this process without a GPU.
+        jobs: runs at once; on this machine 1 stays in this process without a GPU.
+        threads: of torch in each run that begins; one that goes on keeps the number it began with. 0 for torch's own.
         budget: the time in which to train; what it does not allow is "open" in its record.
         recorded_steps: whether to record steps on a GPU.
         on_done: called in this process after each run, with how many are done of how many.
 
     Raises:
-        InputError: no such executor here, or another training in the folder of a cell.
+        InputError: no such executor here, another training in the folder of a cell, or what is in the way of all
+            cells, as missing data.
     """
     wanted = {cell_name(cell.config): replace(cell.config, recorded_steps=recorded_steps) for cell in cells}
-    runs.mkdir(parents=True, exist_ok=True)
+    make_folder(runs)
     for name, config in wanted.items():
         _check_same(runs / name, config)
     done = {name: record_of(Run.open(runs / name)) for name in wanted if finished(runs / name)}
+    busy: set[str] = set()
+    refusals = Refusals()
 
     def train_all(configs: dict[str, TrainConfig]) -> None:
         calls = {name: (asdict(config), str(runs / name), budget.deadline) for name, config in configs.items()}
@@ -60,52 +72,69 @@ def run_cells(
             executor,
             jobs,
             runs / "slurm",
+            threads=0 if _has_gpu() else threads,
             may_start=lambda name: budget.allows(wanted[name], list(done.values())),
             own_processes=_has_gpu(),
         )
-        for name, error in ended:
-            done[name] = _record_of(runs / name, error)
-            on_done(done[name], len(done), len(wanted))
+        with contextlib.closing(ended):
+            for name, error in ended:
+                if isinstance(error, Busy):
+                    busy.add(name)
+                    continue
+                refusals.note(runs / name, error)
+                done[name] = _record_of(runs / name, configs[name], error)
+                on_done(done[name], len(done), len(wanted))
 
-    train_all({name: config for name, config in wanted.items() if name not in done})
-    again = {name: wanted[name] for name, record in done.items() if wanted[name].recorded_steps and _blames_gpu(record)}
-    train_all({name: replace(config, recorded_steps=False) for name, config in again.items()})
+    try:
+        train_all({name: config for name, config in wanted.items() if name not in done})
+        refusals.check(len(done))
+        again = [name for name, record in done.items() if wanted[name].recorded_steps and _blames_gpu(record)]
+        train_all({name: replace(wanted[name], recorded_steps=False) for name in again})
+        for name in take_when_free(busy, runs, budget):
+            train_all({name: wanted[name]})  # which does nothing but measure, if the other process has finished it
+    except KeyboardInterrupt as error:
+        raise Interrupted(signum=signal_of(error)) from None  # what goes on with a cell goes on with one cell
     return {name: done.get(name) or _not_begun(name, config) for name, config in wanted.items()}
 
 
 def train_cell(config: dict[str, Any], path: str, deadline: float, threads: int) -> None:
-    """Train one cell in this process; whatever goes wrong is written into its summary.
+    """Train one cell in this process; whatever goes wrong with it is written into its summary.
 
     Raises:
         OutOfTime: at `deadline`, in unix seconds.
+        Busy: another process is training it.
     """
     import torch
 
     from lcfs.training.loop import Diverged, Progress, train
 
-    if threads:
-        torch.set_num_threads(threads)
     place, wanted = Path(path), from_dict(config)
+    if other := trained_by(place):
+        raise Busy(f"{place} is being trained by {other}", other)
     started = (place / "config.json").exists()
     if started:
-        (place / "summary.json").unlink(missing_ok=True)  # of an attempt that failed
         _choose_steps(Run.open(place), wanted.recorded_steps)
 
     def stop_in_time(progress: Progress) -> None:
         if time.time() > deadline and progress.epoch < progress.epochs:
             raise OutOfTime(f"the hours are over in epoch {progress.epoch} of {progress.epochs}; start again to go on")
 
+    before = torch.get_num_threads()
     try:
+        torch.set_num_threads(threads or before)
         train(wanted, place, resume=started, on_epoch=stop_in_time)
     except Diverged:
         pass  # train wrote it down
-    except OutOfTime:
+    except (OutOfTime, Busy):
         raise
     except Exception as error:
         if (place / "config.json").exists():
             reason = f"{type(error).__name__}: {error}"
-            Run.open(place).write_summary({"status": "failed", "metrics": {}, "tags": {"reason": reason}})
+            with contextlib.suppress(InputError):  # the disk is full
+                Run.open(place).write_summary({"status": "failed", "metrics": {}, "tags": {"reason": reason}})
         raise
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_same(path: Path, config: TrainConfig) -> None:
@@ -122,11 +151,13 @@ def _choose_steps(run: Run, recorded_steps: bool) -> None:
         write_text_atomically(text, run.path / "config.json")
 
 
-def _record_of(path: Path, error: BaseException | None) -> Record:
-    if error is not None:
-        _check_written(path, error)
+def _record_of(path: Path, config: TrainConfig, error: BaseException | None) -> Record:
+    if not (path / "config.json").exists():
+        return Record(path.name, "open", to_dict(config), {}, {}, {}, reason=str(error))
     record = record_of(Run.open(path))
-    return replace(record, status="open", reason=str(error)) if isinstance(error, OutOfTime) else record
+    if isinstance(error, OutOfTime | KeyboardInterrupt):
+        return replace(record, status="open", reason=str(error))
+    return replace(record, reason=str(error)) if isinstance(error, WorkerDied) else record
 
 
 def _not_begun(name: str, config: TrainConfig) -> Record:
@@ -141,12 +172,6 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def _check_written(path: Path, error: BaseException) -> None:
-    """A failure that is in no summary is the user's to repair, as missing data."""
-    if not (path / "config.json").exists():
-        raise InputError(str(error)) from error
 
 
 def finished(path: Path) -> bool:

@@ -165,3 +165,20 @@ def test_other_commands_name_themselves(tmp_path: Path) -> None:
     process = start(code=code)
     assert process.communicate()[1] == "lcfs: interrupted; go on with: lcfs study scaling --runs 'my runs'\n"
     assert process.returncode == 143
+
+
+def test_a_run_goes_on_with_the_threads_that_it_began_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            interrupt_at(patch, 2)
+            with pytest.raises(Interrupted):
+                train(replace(CONFIG, epochs=1, device="cpu"), tmp_path / "run")
+    finally:
+        torch.set_num_threads(before)
+    seen: list[int] = []
+    train(CONFIG, tmp_path / "run", resume=True, on_epoch=lambda progress: seen.append(torch.get_num_threads()))
+    assert seen == [before + 1]
+    assert f"goes on with {before + 1} threads, as it began, not {before}" in capsys.readouterr().err
+    assert torch.get_num_threads() == before
