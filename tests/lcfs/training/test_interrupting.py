@@ -159,7 +159,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
 def test_other_commands_name_themselves(tmp_path: Path) -> None:
     code = (
         "import signal; from lcfs.cli import dispatch\n"
-        "dispatch._COMMANDS['study'] = lambda arguments: signal.raise_signal(signal.SIGTERM)\n"
+        "dispatch.COMMANDS['study'] = lambda arguments: signal.raise_signal(signal.SIGTERM)\n"
         "dispatch.main(['study', 'scaling', '--runs', 'my runs'])"
     )
     process = start(code=code)
