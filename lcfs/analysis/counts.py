@@ -31,7 +31,7 @@ class Values:
         width: bits of one.
         count: how many numbers there are, n.
         nonzeros: how many are not zero, s.
-        distinct: how many different ones are among those, k; None if more than 2²⁴ or not counted.
+        distinct: how many different ones are among those, k; None if not counted or given up (`Histogram`).
         arrangement_bits: log2(s!/Πc_j!), in which order the values stand; None if `distinct` is.
         high_arrangement_bits: the same for their upper 16 bits alone; None if not counted.
     """
@@ -84,7 +84,7 @@ class StateSummary:
 
     @property
     def distinct_values(self) -> int | None:
-        """How many different ones there are, of each type by itself; None if more than 2²⁴ or not counted."""
+        """How many different ones there are, of each type by itself; None if not counted or given up."""
         each = [values.distinct for values in self.types]
         return None if None in each else sum(k for k in each if k is not None)
 
@@ -119,17 +119,14 @@ def summarize_state(
     rows: list[TensorSummary] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for part in found:
-            histogram = Histogram(part.form)
+            histogram = Histogram(part.form, pool)
             report = _Progress(on_progress, done, whole)
             rows.append(_summarize(part, histogram, distinct and not part.free, pool, report))
             if not part.free:
-                totals.setdefault(part.form, Histogram(part.form)).absorb(histogram)
+                totals.setdefault(part.form, Histogram(part.form, pool)).absorb(histogram)
             done += max(_stored(part), 1)
             report(max(_stored(part), 1))
-    types = []
-    for form, histogram in totals.items():
-        own = [row.values for row in rows if not row.free and row.values.type == form.name]
-        types.append(_values(form, sum(v.count for v in own), sum(v.nonzeros for v in own), histogram, distinct))
+        types = [_total(form, rows, histogram, distinct) for form, histogram in totals.items()]
     return StateSummary(tuple(types), tuple(rows))
 
 
@@ -144,6 +141,11 @@ class _Progress:
     def __call__(self, entries: int) -> None:
         if self.on_progress:
             self.on_progress(min((self.before + entries) / self.whole, 1.0))
+
+
+def _total(form: Format, rows: list[TensorSummary], histogram: Histogram, counted: bool) -> Values:
+    own = [row.values for row in rows if not row.free and row.values.type == form.name]
+    return _values(form, sum(v.count for v in own), sum(v.nonzeros for v in own), histogram, counted)
 
 
 def _values(form: Format, count: int, nonzeros: int, histogram: Histogram, counted: bool) -> Values:

@@ -36,7 +36,7 @@ def print_account(path: Path, state: NetState) -> None:
 
 def print_report(report: Report) -> None:
     """Counts, description lengths and bounds of one net."""
-    distinct = "more than 2²⁴" if report.distinct_values is None else f"{report.distinct_values:,}"
+    distinct = "very many" if report.distinct_values is None else f"{report.distinct_values:,}"
     print(
         f"{report.weights:,} numbers of {report.dense_bits:,} bits, {report.nonzeros:,} not zero, "
         f"{distinct} distinct non-zero values"

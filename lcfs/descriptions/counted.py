@@ -37,7 +37,8 @@ class Report:
 
     Attributes:
         weights, nonzeros: numbers of the net, and those that are not zero.
-        distinct_values: different ones among those, of each type by itself; None if more than 2²⁴.
+        distinct_values: different ones among those, of each type by itself; None if counting was given up, where
+            they are more than 2²⁴ or nearly all of many.
         dense_bits: what all numbers take as they are.
         shape_bits: part of every length, for shapes that were found by training; 0 if they were fixed before the data.
     """

@@ -28,7 +28,8 @@ def log2_arrangements(counts: Sequence[int] | np.ndarray) -> float:
     """log2 (s! / Π c_j!) for the occurrences c_j of each value, Σ c_j = s; rounded up."""
     occurrences = np.asarray(counts, dtype=np.float64)
     whole = float(gammaln(occurrences.sum() + 1.0))
-    return (whole * (1 + _ULPS) - float(gammaln(occurrences + 1.0).sum())) / math.log(2)
+    repeated = occurrences[occurrences > 1]  # ln 1! = 0
+    return (whole * (1 + _ULPS) - float(gammaln(repeated + 1.0).sum())) / math.log(2)
 
 
 def dense(n: int, b: int) -> float:
