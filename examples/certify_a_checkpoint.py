@@ -40,7 +40,8 @@ def main() -> None:
     )
     for language in report.languages:
         print(f"  {language.name}: {language.bits:,.0f} bits")
-    print(f"best bound: error at most {best.value:.4f}{', vacuous' if best.vacuous else ''} (δ = {report.delta:g})")
+    vacuous = ", vacuous" if report.verdict.vacuous else ""
+    print(f"best bound: error at most {best.value:.4f}{vacuous} (δ = {report.delta:g})")
 
     # A certificate is stronger: the bits decode, and the errors are those of the net that they decode to.
     ways = [Coarsening(density, bits) for density in (1.0, 0.5) for bits in (3, 4)]

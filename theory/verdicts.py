@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from theory import bounds
 
+_LONGEST = 2.0**60  # bits; without classes no description is too long for less than certainty
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -97,6 +99,27 @@ def samples_needed(errors: int, description_bits: float, samples: int, level: fl
     allowed = _least(lambda number: reached(number, number * samples // errors))
     first = (allowed - 1) * samples // errors  # where allowed − 1 errors are the last time enough
     return first + _least(lambda more: reached(allowed, first + more))
+
+
+def bits_allowed(errors: int, samples: int, level: float, delta: float = 0.05) -> float:
+    """The longest description, in bits and rounded down, whose tightest bound is below a level; 0 if none is.
+
+    >>> round(bits_allowed(0, 50_000, 0.9))  # m log2(10) − log2(1/δ)
+    166092
+    """
+
+    def below(description_bits: float) -> bool:
+        return all_bounds(errors, description_bits, samples, delta).tightest < level
+
+    if not below(0.0):
+        return 0.0
+    low, high = 0.0, 1.0
+    while high < _LONGEST and below(high):
+        low, high = high, 2 * high
+    while high - low > max(1e-6 * high, 1e-3):
+        middle = (low + high) / 2
+        low, high = (middle, high) if below(middle) else (low, middle)
+    return low
 
 
 def _least(holds: Callable[[int], bool]) -> int:

@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import math
+import re
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,14 +24,18 @@ class BoundOptions:
 
     file: tyro.conf.Positional[Path]
     """A state dict (.pt, .pth, .ckpt, .safetensors) or a run directory."""
-    errors: float
-    """Training error in [0, 1], without augmentation, in evaluation mode."""
+    errors: str
+    """Training errors, without augmentation, in evaluation mode: a count such as 2500, or a share such as 0.05."""
     samples: int
     """Number of training examples."""
+    test_errors: str | None = None
+    """Errors on examples that neither training nor any choice has seen, as a count or a share: a bound from these."""
+    test_samples: int | None = None
+    """Number of those examples."""
     delta: float = 0.05
     """Probability with which a bound may fail."""
     classes: int | None = None
-    """A bound no better than guessing among them is marked vacuous."""
+    """A bound no better than guessing among them is vacuous; by default one that says nothing at all."""
     key: str | None = None
     """Keys joined by dots under which the net stands in the file; by default the usual ones."""
     exclude: tuple[str, ...] = ()
@@ -58,36 +65,69 @@ class InspectOptions:
 def bound(arguments: list[str]) -> int:
     """Description lengths and generalization bounds of any checkpoint."""
     options = parse(BoundOptions, arguments, "lcfs bound")
-    errors, samples, delta, classes = options.errors, options.samples, options.delta, options.classes
-    if not 0 <= errors <= 1:
-        raise InputError(
-            f"--errors is the training error as a fraction in [0, 1], got {errors:g}; divide a count by --samples"
-        )
-    if samples < 1:
-        raise InputError(f"--samples must be at least 1, got {samples}")
-    if not 0 < delta < 1:
-        raise InputError(f"--delta must lie in (0, 1), got {delta:g}")
-    if classes is not None and classes < 2:
-        raise InputError(f"--classes must be at least 2, got {classes}")
+    train_error = share_of(options.errors, options.samples, "--errors", "--samples")
+    held_out = None
+    if (options.test_errors is None) != (options.test_samples is None):
+        raise InputError("--test-errors and --test-samples belong together; pass both or neither")
+    if options.test_errors is not None and options.test_samples is not None:
+        held_out = share_of(options.test_errors, options.test_samples, "--test-errors", "--test-samples")
+    if not 0 < options.delta < 1:
+        raise InputError(f"--delta must lie in (0, 1), got {options.delta:g}")
+    if options.classes is not None and options.classes < 2:
+        raise InputError(f"--classes must be at least 2, got {options.classes}")
     from lcfs.analysis.counts import summarize_state
-    from lcfs.cli import reports
+    from lcfs.cli import bound_report
     from lcfs.descriptions.counted import report
     from lcfs.descriptions.files import described_numbers, read_net, refuse_partial
     from lcfs.terminal import Percentage
+    from theory import bounds
 
     state = read_net(options.file, key=options.key, exclude=options.exclude)
     refuse_partial(options.file, state)
     summary = summarize_state(described_numbers(state), on_progress=Percentage("counting values"))
-    shapes_from_data = options.shapes == "billed" or state.shapes_from_data
     found = report(
-        summary, train_error=errors, samples=samples, delta=delta, classes=classes, shapes_from_data=shapes_from_data
+        summary,
+        train_error=float(train_error),
+        samples=options.samples,
+        delta=options.delta,
+        classes=options.classes,
+        shapes_from_data=options.shapes == "billed" or state.shapes_from_data,
     )
+    test_set_bound = None
+    if held_out is not None and options.test_samples is not None:
+        test_set_bound = bounds.test_set_bound(
+            math.ceil(held_out * options.test_samples), options.test_samples, options.delta
+        )
     if options.json:
-        print(json.dumps({**dataclasses.asdict(found), "file": _account(state)}, indent=1))
-    else:
-        reports.print_account(options.file, state)
-        reports.print_report(found)
+        fields = {**dataclasses.asdict(found), "test_set_bound": test_set_bound, "file": _account(state)}
+        if math.isinf(found.verdict.samples_needed):  # which JSON has no number for
+            fields["verdict"]["samples_needed"] = None
+        print(json.dumps(fields, indent=1))
+        return 0
+    bound_report.print_account(options.file, state)
+    bound_report.print_report(found)
+    if test_set_bound is not None:
+        bound_report.print_held_out(test_set_bound, options.delta)
     return 0
+
+
+def share_of(text: str, samples: int, option: str, samples_option: str) -> Fraction:
+    """A count or a share of `samples` as a share in [0, 1], exactly.
+
+    >>> share_of("2500", 50_000, "--errors", "--samples"), share_of("0.05", 50_000, "--errors", "--samples")
+    (Fraction(1, 20), Fraction(1, 20))
+    """
+    if samples < 1:
+        raise InputError(f"{samples_option} must be at least 1, got {samples}")
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise InputError(f"{option} must be a count such as 2500 or a share such as 0.05, got {text!r}") from None
+    if re.fullmatch(r"\d+", text):
+        value /= samples
+    if not 0 <= value <= 1:
+        raise InputError(f"{option} must be a count of at most {samples_option}, or a share in [0, 1], got {text}")
+    return value
 
 
 def inspect(arguments: list[str]) -> int:
@@ -95,7 +135,7 @@ def inspect(arguments: list[str]) -> int:
     options = parse(InspectOptions, arguments, "lcfs inspect")
     file, picture = options.file, options.picture
     from lcfs.analysis.counts import summarize_state
-    from lcfs.cli import reports
+    from lcfs.cli import bound_report, reports
     from lcfs.descriptions.files import described_numbers, is_run, read_net
     from lcfs.terminal import Percentage
 
@@ -104,7 +144,7 @@ def inspect(arguments: list[str]) -> int:
     if options.json:
         print(json.dumps({**dataclasses.asdict(summary), "file": _account(state)}, indent=1, default=str))
         return 0
-    reports.print_account(file, state)
+    bound_report.print_account(file, state)
     reports.print_state(summary)
     if is_run(file):
         _inspect_first_layer(file, state.tensors, picture or file / "first_layer.png")

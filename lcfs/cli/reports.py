@@ -4,9 +4,9 @@ from pathlib import Path
 
 from lcfs.analysis.counts import StateSummary
 from lcfs.analysis.first_layer import LEAST_NONZEROS, FirstLayer
+from lcfs.cli.bound_report import print_verdict
 from lcfs.config import TrainConfig
-from lcfs.descriptions.counted import Report
-from lcfs.reading import NetState
+from lcfs.descriptions.counted import tensor_bits
 from lcfs.terminal import print_table
 from lcfs.training.evaluation import Result
 from theory.nearest_convolution import Match
@@ -21,51 +21,33 @@ def print_result(path: Path, config: TrainConfig, result: Result) -> None:
         for name, nonzeros in result.nonzeros.items()
     ]
     print_table(("layer", "non-zeros", "weights", "density"), rows)
-    print_report(result.report)
-
-
-def print_account(path: Path, state: NetState) -> None:
-    """What was read of a file, and what was not."""
-    at = f" under {state.key}" if state.key else ""
-    print(f"{path}: {state.kind}, {len(state.tensors):,} tensors{at}")
-    for left in state.left_out:
-        print(f"  not read: {left.name or 'in general'}: {left.what}")
-    if state.stubs:
-        print(f"  classes that its pickle names, none of which was run: {', '.join(state.stubs[:5])}")
-
-
-def print_report(report: Report) -> None:
-    """Counts, description lengths and bounds of one net."""
-    distinct = "very many" if report.distinct_values is None else f"{report.distinct_values:,}"
-    print(
-        f"{report.weights:,} numbers of {report.dense_bits:,} bits, {report.nonzeros:,} not zero, "
-        f"{distinct} distinct non-zero values"
-    )
-    print(f"train error {report.train_error:.4f} on {report.samples:,} examples, δ = {report.delta:g}")
-    bits = {language.name: language.bits for language in report.languages}
-    rows = [
-        (b.language, f"{bits[b.language]:,.0f}", b.bound, f"{b.value:.4f}", "vacuous" if b.vacuous else "")
-        for b in report.bounds
-    ]
-    print_table(("language", "bits", "bound", "error at most", ""), rows)
+    print_verdict(result.report)
 
 
 def print_state(summary: StateSummary) -> None:
-    """The tensors of a checkpoint."""
+    """The tensors of a checkpoint: what each is, and what it costs."""
+    whole = sum(map(tensor_bits, summary.tensors))
     rows = [
         (
             t.name,
             "×".join(map(str, t.shape)) or "scalar",
             t.values.type,
-            t.role,
             f"{t.values.nonzeros:,}",
             f"{100 * t.values.nonzeros / t.values.count:.2f} %" if t.values.count else "",
             "" if t.values.distinct is None else f"{t.values.distinct:,}",
+            f"{tensor_bits(t):,.0f}",
+            f"{100 * tensor_bits(t) / whole:.1f} %" if whole else "",
         )
         for t in summary.tensors
     ]
-    print(f"{summary.weights:,} numbers of {summary.dense_bits:,} bits, {summary.nonzeros:,} not zero")
-    print_table(("tensor", "shape", "type", "role", "non-zeros", "density", "distinct"), rows)
+    print(f"{summary.weights:,} numbers, {summary.nonzeros:,} not zero; {whole:,.0f} bits tensor by tensor")
+    print_table(("tensor", "shape", "type", "non-zeros", "density", "different", "bits", "of all"), rows)
+    for row in summary.tensors:
+        if row.note:
+            print(f"  {row.name}: {row.note}")
+    if whole:
+        dearest = max(summary.tensors, key=tensor_bits)
+        print(f"{dearest.name} pays most: {100 * tensor_bits(dearest) / whole:.1f} % of the bits")
 
 
 def print_first_layer(layer: FirstLayer) -> None:

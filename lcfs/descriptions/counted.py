@@ -1,16 +1,18 @@
 """Description lengths of a state dict, from counts alone, and the bounds that follow."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from lcfs.analysis.counts import StateSummary, TensorSummary, Values
 from lcfs.errors import InputError
 from theory import bounds
 from theory.codes import EliasDelta
 from theory.languages import lengths
+from theory.verdicts import Verdict, all_bounds, judge
 
 _LANGUAGES = 6  # from which `best` chooses, those included of which a length cannot be told
 _CODES_OF_VALUES = 3
+_SLACK = 1e-9  # of a share of the examples: what a decimal fraction loses as a float
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,11 @@ class Language:
 
 @dataclass(frozen=True)
 class Bound:
-    """An upper bound on the expected error, in [train_error, 1]; vacuous if it says no more than guessing does."""
+    """An upper bound on the expected error, in [train_error, 1]."""
 
     language: str
     bound: str
     value: float
-    vacuous: bool
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Report:
             they are more than 2²⁴ or nearly all of many.
         dense_bits: what all numbers take as they are.
         shape_bits: part of every length, for shapes that were found by training; 0 if they were fixed before the data.
+        errors: training examples that the net gets wrong; a share that is no whole number of them is rounded up.
+        languages: lengths, the shortest one last, which pays for being chosen and is what `verdict` is on.
+        verdict: the tightest bound from that length, and with how many examples it would be better than guessing.
     """
 
     weights: int
@@ -49,10 +53,17 @@ class Report:
     dense_bits: int
     shape_bits: int
     samples: int
+    errors: int
     train_error: float
     delta: float
     languages: tuple[Language, ...]
     bounds: tuple[Bound, ...]
+    verdict: Verdict
+
+    @property
+    def bits(self) -> float:
+        """The shortest length, that of the language `best`."""
+        return self.languages[-1].bits
 
 
 def report(
@@ -71,13 +82,13 @@ def report(
         train_error: in [0, 1], over the original examples, without augmentation, in evaluation mode.
         samples: number of training examples m ≥ 1.
         delta: the bounds fail with at most this probability, in (0, 1).
-        classes: a bound is vacuous from 1 − 1/classes on; without it, from 1 on.
+        classes: the verdict is vacuous from 1 − 1/classes on; without it, from 1 on.
         shapes_from_data: whether training found the shapes of the tensors, which then are billed.
 
     Names, types and shapes of the tensors belong to the architecture, which must have been fixed before the data.
     `best` is the shortest of the other languages, whose choice it pays for. Theorems 1 and 2 are evaluated as printed
-    (bits charged as nats), Occam–Hoeffding and Occam–kl are their tight forms. Numbers of several types are described
-    type by type, each in its own width.
+    (bits charged as nats), Occam–Hoeffding, Occam–kl and Occam–binomial are their tight forms. Numbers of several
+    types are described type by type, each in its own width.
     Raises: InputError for a value out of range or a net without numbers.
     Source: paper, Theorems 1 and 2.
     """
@@ -85,19 +96,16 @@ def report(
         raise InputError("the file holds no numbers of a net, so there is nothing to describe")
     shape_bits = _shape_bits(summary) if shapes_from_data else 0
     languages = tuple(Language(one.name, one.bits + shape_bits) for one in description_lengths(summary))
-    level = 1.0 if classes is None else 1 - 1 / classes
     found: list[Bound] = []
     try:
+        errors = math.ceil(train_error * samples - _SLACK * samples)
         for language in languages:
-            values = {}
-            if language.name == "theorem2":
-                values["theorem2"] = _theorem2(summary, shape_bits, train_error, samples, delta)
-            else:
-                values["theorem1"] = bounds.theorem1(train_error, language.bits, samples, delta)
-            values["occam_hoeffding"] = bounds.occam_hoeffding(train_error, language.bits, samples, delta)
-            values["occam_kl"] = bounds.occam_kl(train_error, language.bits, samples, delta)
-            found += [Bound(language.name, name, value, value >= level) for name, value in values.items()]
-    except ValueError as error:
+            for name, value in asdict(all_bounds(errors, language.bits, samples, delta)).items():
+                if (language.name, name) == ("theorem2", "theorem1"):
+                    name, value = "theorem2", _theorem2(summary, shape_bits, errors / samples, samples, delta)
+                found.append(Bound(language.name, name, value))
+        verdict = judge(errors, languages[-1].bits, samples, delta=delta, classes=classes)
+    except (ValueError, OverflowError) as error:
         raise InputError(str(error)) from error
     return Report(
         summary.weights,
@@ -106,10 +114,12 @@ def report(
         summary.dense_bits,
         shape_bits,
         samples,
+        errors,
         train_error,
         delta,
         languages,
         tuple(found),
+        verdict,
     )
 
 

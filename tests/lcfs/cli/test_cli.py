@@ -75,7 +75,13 @@ def test_bound_of_a_strangers_checkpoint(tmp_path: Path, capsys: pytest.CaptureF
     assert bits["dense"] == 32_000
     # kb + ‖w‖₀ log2(kn) + 2 log2 n with k = 2, n = 1000, b = 32
     assert bits["theorem2"] == pytest.approx(64 + 3 * 10.965784284662087 + 2 * 9.965784284662087)
-    assert {bound["bound"] for bound in found["bounds"]} == {"theorem1", "theorem2", "occam_hoeffding", "occam_kl"}
+    assert {bound["bound"] for bound in found["bounds"]} == {
+        "theorem1",
+        "theorem2",
+        "occam_hoeffding",
+        "occam_kl",
+        "occam_binomial",
+    }
     assert all(0.1 <= bound["value"] <= 1 for bound in found["bounds"])
 
 

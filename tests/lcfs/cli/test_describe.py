@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lcfs import cli
+from lcfs.cli import bound_report
+from theory import bounds
 
 SAMPLES = ("--errors", "0.1", "--samples", "50000")
 
@@ -73,3 +77,87 @@ def test_a_folder_of_hugging_face_is_no_run(tmp_path: Path, capsys: pytest.Captu
     code, _, err = call(capsys, "bound", str(tmp_path), *SAMPLES)
     assert code == 2
     assert "--resume" not in err
+
+
+def _net(tmp_path: Path, nonzeros: int) -> str:
+    weight = torch.zeros(100, 100)
+    weight.view(-1)[:nonzeros] = torch.randn(nonzeros)
+    torch.save({"w": weight}, tmp_path / "net.pt")
+    return str(tmp_path / "net.pt")
+
+
+def test_a_count_and_a_share_of_errors_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, reports = _net(tmp_path, 100), []
+    for errors in ("2500", "0.05", "5e-2"):
+        reports.append(call(capsys, "bound", path, "--errors", errors, "--samples", "50000", "--json")[1])
+    assert reports[0] == reports[1] == reports[2]
+    found = json.loads(reports[0])
+    assert found["errors"] == 2500
+    values = {(bound["language"], bound["bound"]): bound["value"] for bound in found["bounds"]}
+    bits = {language["name"]: language["bits"] for language in found["languages"]}
+    assert values["best", "occam_binomial"] == bounds.occam_binomial(2500, bits["best"], 50_000)
+    assert found["verdict"]["bound"] == min(values[key] for key in values if key[0] == "best")
+
+
+def test_a_vacuous_bound_says_how_far_off_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--errors", "0", "--samples", "50000", "--classes", "10")
+    code, out, _ = call(capsys, "bound", _net(tmp_path, 10_000), *arguments)
+    lines = out.splitlines()
+    assert code == 0
+    # 166,092 bits at which (1 − 0.9)^50000 = 0.05 · 2^−bits
+    assert "at 50,000 examples at most 166 kbit say more" in out
+    assert sum("bit: vacuous, " in line for line in lines) == 1
+    assert "no better than guessing until" in lines[-3]
+
+
+def test_a_bound_that_says_something_ends_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _net(tmp_path, 100)
+    held_out = ("--test-errors", "400", "--test-samples", "10000")
+    code, out, _ = call(capsys, "bound", path, *SAMPLES, *held_out)
+    assert code == 0
+    assert "vacuous" not in out
+    bound = bounds.test_set_bound(400, 10_000)
+    printed = float(out.split("whatever the net's description: error at most ")[1].split(",")[0])
+    assert bound <= printed < bound + 1e-4
+    assert call(capsys, "bound", path, *SAMPLES, "--test-errors", "400")[0] == 2
+    _, out, _ = call(capsys, "bound", path, *SAMPLES, *held_out, "--json")
+    assert json.loads(out)["test_set_bound"] == bound
+
+
+@pytest.mark.parametrize(
+    ("errors", "samples", "words"),
+    [
+        ("many", "10", "a count such as 2500"),
+        ("11", "10", "at most --samples"),
+        ("-1", "10", "at most"),
+        ("1.5", "9", "a share"),
+    ],
+)
+def test_errors_out_of_range(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], errors: str, samples: str, words: str
+) -> None:
+    code, _, err = call(capsys, "bound", _net(tmp_path, 9), f"--errors={errors}", "--samples", samples)
+    assert (code, words in err) == (2, True)
+
+
+def test_inspect_says_which_tensor_pays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"small": torch.randn(10), "large": torch.randn(100, 10)}, tmp_path / "net.pt")
+    _, out, _ = call(capsys, "inspect", str(tmp_path / "net.pt"))
+    assert out.splitlines()[-1].startswith("large pays most: 9")
+
+
+@given(st.floats(0, 1), st.integers(0, 10**15))
+def test_printed_numbers_are_rounded_outward(share: float, number: int) -> None:
+    assert share <= float(bound_report.up(share)) + 1e-12
+    units = {"bits": 1, "kbit": 1e3, "Mbit": 1e6, "Gbit": 1e9}
+    for down in (False, True):
+        text, unit = bound_report.size(number, down=down).replace(",", "").split()
+        printed = float(text) * units[unit]
+        slack = 1e-6 * number
+        assert (printed <= number + slack) if down else (printed >= number - slack)
+    about = bound_report.about(number)
+    if "·" in about:
+        digit, _, power = about.partition("·10")
+        assert number <= int(digit) * 10 ** int(power.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")))
+    else:
+        assert about == f"{number:,}"
