@@ -1,6 +1,7 @@
 """Frozen configurations of a training run, and the presets that `lcfs train` starts from."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -162,11 +163,20 @@ def _check_pruning(prune: PruneConfig, epochs: int) -> None:
         raise InputError("prune.fraction is removed before the second round; set prune.rounds to 2 or more")
 
 
-def presets(data: str = "digits") -> dict[str, TrainConfig]:
-    """Every net × {sgd, l1, beta-lasso} by name, e.g. `s-fc-beta-lasso`; the paper's settings (A.2) at α = 16.
+def presets(data: str = "signals") -> dict[str, TrainConfig]:
+    """Every net × {sgd, l1, beta-lasso} by name, e.g. `s-fc-beta-lasso`, as it fits the data set.
 
-    Batch and augmentation fit the data set: digits are few and 8 pixels wide, and a mirrored digit is no digit.
+    On images the paper's settings (A.2) at α = 16: digits are few and 8 pixels wide, and a mirrored digit is no digit.
+    On signals α = 32 (4 for D), 3-FC as wide as the hidden layer of S-FC, 200 epochs without augmentation, in which
+    every net fits its training set. Test accuracy of one seed in per cent: S-CONV 92, S-LOCAL 87, 3-FC 73, S-FC 73 by
+    SGD, 82 by L1, 81 by β-LASSO with 540 of the 25,600 weights of layer 1. Data of one's own get the same settings.
     """
+    images = data in ("digits", "cifar10", "cifar100", "svhn")
+    made = _image_presets(data) if images else _signal_presets(data)
+    return {f"{config.architecture}-{name}": config for name, config in made}
+
+
+def _image_presets(data: str) -> Iterator[tuple[str, TrainConfig]]:
     optimizers = {
         "sgd": OptimizerConfig(name="sgd", momentum=0.9, weight_decay=5e-4),
         "l1": OptimizerConfig(name="beta-lasso", beta=0.0),
@@ -174,14 +184,41 @@ def presets(data: str = "digits") -> dict[str, TrainConfig]:
     }
     widths = {"3-fc": 1024, "resnet18": 64}
     augment = AugmentConfig(crop=1 if data == "digits" else 4, flip=data in ("cifar10", "cifar100"))
-    batch_size = 64 if data == "digits" else 512
-    return {
-        f"{net}-{name}": TrainConfig(
-            net, widths.get(net, 16), data=data, batch_size=batch_size, optimizer=optimizer, augment=augment
-        )
-        for net in _ARCHITECTURES
-        for name, optimizer in optimizers.items()
+    batch = 64 if data == "digits" else 512
+    for net in _ARCHITECTURES:
+        for name, optimizer in optimizers.items():
+            yield (
+                name,
+                TrainConfig(
+                    net, widths.get(net, 16), data=data, batch_size=batch, optimizer=optimizer, augment=augment
+                ),
+            )
+
+
+def _signal_presets(data: str) -> Iterator[tuple[str, TrainConfig]]:
+    optimizers = {
+        "sgd": OptimizerConfig(name="sgd", momentum=0.9, weight_decay=5e-4),
+        "l1": OptimizerConfig(name="beta-lasso", l1_conv=1e-3, l1_fc=2.5e-4, beta=0.0),
+        "beta-lasso": OptimizerConfig(name="beta-lasso", l1_conv=1.5e-3, l1_fc=2e-4, beta=10.0),
     }
+    widths = {"3-fc": 192, "d-conv": 4, "d-local": 4, "d-fc": 4}
+    augment = AugmentConfig(crop=0, flip=False)
+    for net in _ARCHITECTURES:
+        if net == "resnet18" and data == "signals":  # which has two axes
+            continue
+        for name, optimizer in optimizers.items():
+            yield (
+                name,
+                TrainConfig(
+                    net,
+                    widths.get(net, 32),
+                    data=data,
+                    epochs=200,
+                    batch_size=100,
+                    optimizer=optimizer,
+                    augment=augment,
+                ),
+            )
 
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def train(arguments: list[str]) -> int:
 def _data(arguments: list[str]) -> str:
     """The data set that is asked for: a preset's other values depend on it."""
     given = re.findall(r"--data[= ](\S+)", " ".join(arguments))
-    return given[-1] if given else "digits"
+    return given[-1] if given else "signals"
 
 
 def _run_training(chosen: config.TrainConfig | None, path: Path, track: bool = True) -> int:

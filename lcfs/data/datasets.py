@@ -81,7 +81,7 @@ def facts(name: str) -> Facts:
     """
     if name.endswith(FILE_SUFFIX):
         own = load(name)
-        return Facts(own.image_shape, own.classes, own.mean, own.std)
+        return Facts(own.image_shape, own.classes, own.mean, own.std, own.train.images.dtype == torch.uint8)
     check_name(name)
     return NAMED[name]
 

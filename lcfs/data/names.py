@@ -13,18 +13,20 @@ class Facts:
         image: (channels, *grid) of one example, e.g. (3, 32, 32) or, of a signal, (1, 40).
         classes: number of classes, ≥ 2.
         mean, std: per channel of the training set; of bytes scaled to [0, 1], of floats as they are.
+        bytes: whether examples are uint8 in 0…255; else they are float32.
     """
 
     image: tuple[int, ...]
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    bytes: bool = True
 
 
 # Mean and standard deviation: the constants in common use, so that results compare; those of digits computed here
 # from its 1,437 training images. Signals are standardized where they are made.
 NAMED = {
-    "signals": Facts((1, 40), 10, (0.0,), (1.0,)),
+    "signals": Facts((1, 40), 10, (0.0,), (1.0,), bytes=False),
     "digits": Facts((1, 8, 8), 10, (0.3054,), (0.3757,)),
     "cifar10": Facts((3, 32, 32), 10, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": Facts((3, 32, 32), 100, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),

@@ -68,8 +68,8 @@ def from_matrix(
 
 
 def is_locally_connected(module: LinearMap, convolution: Convolution) -> bool:
-    """Whether LocallyConnected has this geometry: two axes alike, as much padding at both ends, zeros, one group."""
-    if not isinstance(module, nn.Conv2d | LocallyConnected):
+    """Whether LocallyConnected has this geometry: axes alike, as much padding at both ends, zeros, one group."""
+    if not isinstance(module, nn.Conv1d | nn.Conv2d | LocallyConnected):
         return False
     alike = len({(a.kernel, a.stride, a.before, a.after) for a in convolution.axes}) == 1
     even = all(axis.before == axis.after and axis.dilation == 1 for axis in convolution.axes)
@@ -79,13 +79,13 @@ def is_locally_connected(module: LinearMap, convolution: Convolution) -> bool:
 
 def _locally_connected(module: LinearMap, convolution: Convolution) -> LocallyConnected:
     """The same filter at every position, also its taps that fall on the padding there."""
-    axis, (height, width) = convolution.axes[0], convolution.spatial
+    axis = convolution.axes[0]
     bias = unit_bias(module, math.prod(convolution.out_image))
     with torch.device("meta"):  # no random numbers are drawn
         layer = LocallyConnected(
             convolution.in_channels,
             convolution.out_channels,
-            (height, width),
+            convolution.spatial,
             axis.kernel,
             stride=axis.stride,
             padding=axis.before,

@@ -1,5 +1,6 @@
 """A linear layer with a sparse matrix (CSR) for inference on a CPU, and when it is the faster one."""
 
+import math
 import warnings
 from collections.abc import Iterator
 
@@ -107,14 +108,17 @@ def csr_of(layer: nn.Linear | LocallyConnected) -> CsrLinear:
 
 def _entries(layer: LocallyConnected) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Tensor, tuple[int, int]]:
     """Rows, columns and values of the non-zeros that do not fall on the padding."""
-    weight, (height, width) = layer.weight, layer.image
-    i, j, output, channel, a, b = weight.nonzero(as_tuple=True)
-    y, x = (at * layer.stride - layer.padding + tap for at, tap in ((i, a), (j, b)))
-    rows = (output * weight.shape[0] + i) * weight.shape[1] + j
-    columns = (channel * height + y) * width + x
-    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    units = weight.shape[0] * weight.shape[1] * weight.shape[2]
-    return rows[inside], columns[inside], weight[weight != 0][inside], (units, weight.shape[3] * height * width)
+    weight, axes = layer.weight, len(layer.image)
+    *entries, values = *weight.nonzero(as_tuple=True), weight[weight != 0]
+    positions, taps = entries[:axes], entries[axes + 2 :]
+    rows, columns = entries[axes], entries[axes + 1]
+    inside = torch.ones_like(rows, dtype=torch.bool)
+    for at, tap, outputs, side in zip(positions, taps, layer.positions, layer.image, strict=True):
+        place = at * layer.stride - layer.padding + tap
+        inside &= (place >= 0) & (place < side)
+        rows, columns = rows * outputs + at, columns * side + place
+    shape = (layer.out_channels * math.prod(layer.positions), layer.in_channels * math.prod(layer.image))
+    return rows[inside], columns[inside], values[inside], shape
 
 
 def _blocks(inputs: int) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -79,7 +80,7 @@ def _parse(found: Any) -> NetSpec:
     """A NetSpec from JSON; raises ValueError, TypeError or KeyError at the first thing that is not as it should be."""
     layers = tuple(LayerSpec(**layer) for layer in found["layers"])
     image = tuple(found["image"])
-    _require(len(image) == 3 and all(map(_is_size, image)), f"the image is {image}")
+    _require(len(image) in (2, 3) and all(map(_is_size, image)), f"the image is {image}")
     mean, std = tuple(found["mean"]), tuple(found["std"])
     for values in (mean, std):
         fits = len(values) in (0, image[0]) and all(isinstance(v, int | float) for v in values)
@@ -88,14 +89,13 @@ def _parse(found: Any) -> NetSpec:
         isinstance(found["data"], str) and isinstance(found["permuted"], bool), "data or permuted is of no known kind"
     )
     _require(len({layer.name for layer in layers}) == len(layers) > 0, "it has no layers, or two of one name")
-    units = image[0] * image[1] * image[2]
+    units = math.prod(image)
     for layer in layers:
         _check(layer)
         before, after = layer.units()
         _require(before == units, f"{layer.name} takes {before} units after {units}")
         units = after
-    channels, height, width = image
-    return NetSpec((channels, height, width), mean, std, found["data"], found["permuted"], layers)
+    return NetSpec(image, mean, std, found["data"], found["permuted"], layers)
 
 
 def _check(layer: LayerSpec) -> None:
@@ -106,13 +106,11 @@ def _check(layer: LayerSpec) -> None:
     _require(layer.kind in get_args(Kind), f"{layer.name} is of no known kind")
     sizes = {key: getattr(layer, key) for key in _INTEGERS}
     spatial = layer.kind in ("conv", "local")
-    least = {"inputs": 1, "outputs": 1, "height": spatial, "width": spatial, "kernel": spatial, "stride": spatial}
+    least = {"inputs": 1, "outputs": 1, "width": spatial, "kernel": spatial, "stride": spatial}
     for key, value in sizes.items():
         _require(_is_size(value, least.get(key, 0)), f"{key} of {layer.name} is {value}")
     _require(spatial or not any(sizes[key] for key in ("height", "width", "kernel", "stride", "padding")), layer.name)
-    _require(
-        not spatial or layer.padding < layer.kernel <= min(layer.height, layer.width) + 2 * layer.padding, layer.name
-    )
+    _require(not spatial or layer.padding < layer.kernel <= min(layer.grid) + 2 * layer.padding, layer.name)
 
 
 def _is_size(value: Any, least: int = 1) -> bool:

@@ -1,10 +1,11 @@
 """ExportedNet: a net for inference, and the description from which it can be built without running anyone's code."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,7 +27,7 @@ class LayerSpec:
         kind: dense, sparse, convolution or LOCAL.
         inputs, outputs: units; channels for conv and local.
         entries: stored non-zeros of csr, else 0.
-        height, width: of the images that conv and local see, else 0.
+        height, width: of the images that conv and local see, else 0; height 0 and the length as width of signals.
         kernel, stride, padding: of conv and local, else 0.
     """
 
@@ -49,22 +50,26 @@ class LayerSpec:
             if self.kind == "csr":
                 return CsrLinear(self.inputs, self.outputs, self.entries)
             if self.kind == "conv":
-                return nn.Conv2d(self.inputs, self.outputs, self.kernel, self.stride, self.padding)
-            image, step, pad = (self.height, self.width), self.stride, self.padding
-            return LocallyConnected(self.inputs, self.outputs, image, self.kernel, stride=step, padding=pad)
+                convolution = nn.Conv2d if self.height else nn.Conv1d
+                return convolution(self.inputs, self.outputs, self.kernel, self.stride, self.padding)
+            step, pad = self.stride, self.padding
+            return LocallyConnected(self.inputs, self.outputs, self.grid, self.kernel, stride=step, padding=pad)
 
     @property
-    def sides(self) -> tuple[int, int]:
-        """Rows and columns of the images that conv and local make."""
-        rows, columns = ((n + 2 * self.padding - self.kernel) // self.stride + 1 for n in (self.height, self.width))
-        return rows, columns
+    def grid(self) -> tuple[int, ...]:
+        """Sides of the images or signals that conv and local see."""
+        return (self.height, self.width) if self.height else (self.width,)
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Sides of the images or signals that conv and local make."""
+        return tuple((n + 2 * self.padding - self.kernel) // self.stride + 1 for n in self.grid)
 
     def units(self) -> tuple[int, int]:
         """Numbers of units before and after the layer."""
         if self.kind in ("linear", "csr"):
             return self.inputs, self.outputs
-        rows, columns = self.sides
-        return self.inputs * self.height * self.width, self.outputs * rows * columns
+        return self.inputs * math.prod(self.grid), self.outputs * math.prod(self.sides)
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,9 @@ class NetSpec:
     """What an exported net is, but for its weights.
 
     Attributes:
-        image: (channels, height, width) of an input.
-        mean, std: per channel, of pixels in [0, 1]; empty if the net was not exported from a run.
+        image: (channels, *grid) of an input.
+        mean, std: per channel, of bytes scaled to [0, 1], of floats as they are; empty of a net that is not
+            from a run.
         data: name of the data set it was trained on, or "".
         permuted: whether the net takes images whose pixels are permuted.
         layers: in order.
@@ -97,24 +103,23 @@ class ExportedNet(nn.Module):
         self.spec = spec
         for layer, described in zip(layers, spec.layers, strict=True):
             self.add_module(described.name, layer)
-        height, width = spec.image[1:]
-        pixels = torch.empty(height * width, dtype=torch.int64, device="meta") if spec.permuted else None
+        pixels = torch.empty(math.prod(spec.image[1:]), dtype=torch.int64, device="meta") if spec.permuted else None
         self.register_buffer("permutation", pixels)
         self.eval().requires_grad_(False)
 
-    def forward(self, x: Float32[Tensor, "batch channels height width"]) -> Float32[Tensor, "batch classes"]:
+    def forward(self, x: Float32[Tensor, "batch channels *grid"]) -> Float32[Tensor, "batch classes"]:
         """Normalized images, with pixels permuted if `spec.permuted`, to logits."""
         for i, described in enumerate(self.spec.layers):
             if described.kind in ("linear", "csr"):
                 x = x.flatten(1)
             elif x.ndim == 2:
-                x = x.unflatten(1, (described.inputs, described.height, described.width))
+                x = x.unflatten(1, (described.inputs, *described.grid))
             x = self.get_submodule(described.name)(x)
             x = x if i + 1 == len(self.spec.layers) else F.relu(x)
         return x
 
-    def classify(self, images: UInt8[Tensor, "batch channels height width"]) -> Int64[Tensor, " batch"]:
-        """Images as they are, 0…255, to classes; needs a net exported from a run, whose normalization is known."""
+    def classify(self, images: Shaped[Tensor, "batch channels *grid"]) -> Int64[Tensor, " batch"]:
+        """Images as they are, bytes or floats, to classes; needs a net from a run, whose normalization is known."""
         return self(augment.normalize(images, self.spec.mean, self.spec.std, self.permutation)).argmax(1)
 
     def stored_bytes(self) -> int:
@@ -136,7 +141,7 @@ def lower(
 
     Args:
         model: the trained net.
-        image: (channels, height, width) of an input.
+        image: (channels, *grid) of an input.
         mean, std, data, permutation: how images were prepared for it; see `NetSpec`.
         sparse: False keeps every layer dense, e.g. for formats without sparse matrices.
 
@@ -144,7 +149,7 @@ def lower(
         InputError: a net of another kind.
     """
     layers, specs = [], []
-    height, width = image[1:]
+    grid = image[1:]
     for stage in chain(simplify(model).float()):
         layer = stage.layer
         if isinstance(layer, nn.Linear):
@@ -153,10 +158,16 @@ def lower(
             kernel, stride, padding = (
                 one if isinstance(one, int) else int(one[0]) for one in (layer.kernel_size, layer.stride, layer.padding)
             )
-            kind: Kind = "conv" if isinstance(layer, nn.Conv2d) else "local"
-            size = {"height": height, "width": width, "kernel": kernel, "stride": stride, "padding": padding}
+            kind: Kind = "conv" if isinstance(layer, nn.Conv1d | nn.Conv2d) else "local"
+            size = {
+                "height": grid[0] if len(grid) == 2 else 0,
+                "width": grid[-1],
+                "kernel": kernel,
+                "stride": stride,
+                "padding": padding,
+            }
             spec = LayerSpec(stage.name, kind, layer.in_channels, layer.out_channels, **size)
-            height, width = spec.sides
+            grid = spec.sides
         if sparse and isinstance(layer, nn.Linear | LocallyConnected) and csr_is_faster(layer):
             before, after = spec.units()
             layer = csr_of(layer)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Int64, Shaped
 from torch import Tensor, nn
 
 from lcfs.errors import InputError
@@ -27,8 +27,9 @@ def save_onnx(
     mean: tuple[float, ...],
     std: tuple[float, ...],
     permutation: Int64[Tensor, " pixels"] | None = None,
+    dtype: torch.dtype = torch.uint8,
 ) -> None:
-    """Write a net as ONNX through torch.onnx: `images`, uint8 `[batch, *image]` in 0…255, to `logits`, for any batch.
+    """Write a net as ONNX through torch.onnx: `images` `[batch, *image]`, bytes or floats, to `logits`, for any batch.
 
     Every layer is dense, its zeros stored and multiplied. ONNX has no product with a sparse matrix: made of Gather, Mul
     and ReduceSum, 8,192 × 3,072 weights at 2 % density took 1.3 times as long as dense at batch 1 and 8 times at batch
@@ -39,9 +40,10 @@ def save_onnx(
     Args:
         net: from normalized images to logits, without `CsrLinear`, in evaluation mode.
         path: the file.
-        image: (channels, height, width).
-        mean, std: per channel, of pixels in [0, 1].
+        image: (channels, *grid).
+        mean, std: per channel, of bytes scaled to [0, 1], of floats as they are.
         permutation: of the pixels, for a net that was trained on permuted images.
+        dtype: of the images as they are, torch.uint8 or torch.float32.
 
     Raises:
         InputError: torch.onnx lacks a package that lcfs does not bring or fails, weights of 2 GiB or more, the file
@@ -54,12 +56,12 @@ def save_onnx(
     size = sum(t.numel() * t.element_size() for t in net.state_dict().values())
     if size > _MOST_BYTES:
         raise InputError(f"{path.name} would hold {size:,} bytes of weights, and ONNX files end at 2 GiB; {_OTHER}")
-    prepared = _Prepared(net, mean, std, permutation).eval()
+    prepared = _Prepared(net, mean, std, permutation, len(image) - 1).eval()
     names: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]}
     shapes = ({0: torch.export.Dim("batch")},)
     try:
         with _quiet():
-            images = torch.zeros(2, *image, dtype=torch.uint8)
+            images = torch.zeros(2, *image, dtype=dtype)
             program = torch.onnx.export(prepared, (images,), dynamo=True, verbose=False, dynamic_shapes=shapes, **names)
     except (torch.onnx.OnnxExporterError, ImportError) as error:
         cause = error.__cause__ or error  # around it torch writes a page of advice
@@ -75,7 +77,7 @@ def save_onnx(
 
 
 class _Prepared(nn.Module):
-    """Images as they are, 0…255, to logits.
+    """Images as they are, bytes or floats, to logits.
 
     It normalizes as `augment.normalize` does, whose cache would keep the fake tensors of tracing for later calls.
     """
@@ -85,16 +87,17 @@ class _Prepared(nn.Module):
     permutation: Tensor | None
 
     def __init__(
-        self, net: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], permutation: Tensor | None
+        self, net: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], permutation: Tensor | None, axes: int
     ) -> None:
         super().__init__()
         self.net = net
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean).view(-1, *[1] * axes))
+        self.register_buffer("std", torch.tensor(std).view(-1, *[1] * axes))
         self.register_buffer("permutation", permutation)
 
-    def forward(self, images: UInt8[Tensor, "batch channels height width"]) -> Float32[Tensor, "batch classes"]:
-        x = (images.float() / 255 - self.mean) / self.std
+    def forward(self, images: Shaped[Tensor, "batch channels *grid"]) -> Float32[Tensor, "batch classes"]:
+        x = images.float() / 255 if images.dtype == torch.uint8 else images
+        x = (x - self.mean) / self.std
         if self.permutation is not None:
             x = x.flatten(2)[:, :, self.permutation].view_as(x)
         return self.net(x)

@@ -77,7 +77,8 @@ def export(run: str | Path, output: str | Path, *, checkpoint: str | Path | None
     if isinstance(net, ExportedNet) and not onnx:
         save(net, output)
     else:
-        save_onnx(net, output, image=image, mean=mean, std=std, permutation=permutation)
+        kind = torch.uint8 if known.bytes else torch.float32
+        save_onnx(net, output, image=image, mean=mean, std=std, permutation=permutation, dtype=kind)
     layers = net.spec.layers if isinstance(net, ExportedNet) else ()
     weights = count_weights(model)
     return Exported(layers, weights, 4 * weights, output.stat().st_size, difference.item())

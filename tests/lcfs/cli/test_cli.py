@@ -108,15 +108,21 @@ def test_train_then_inspect_and_bound(tmp_path: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize(
     ("data", "batch_size", "crop", "flip"),
-    [("digits", 64, 1, False), ("cifar10", 512, 4, True), ("svhn", 512, 4, False)],
+    [
+        ("signals", 100, 0, False),
+        ("digits", 64, 1, False),
+        ("cifar10", 512, 4, True),
+        ("svhn", 512, 4, False),
+        ("own.npz", 100, 0, False),
+    ],
 )
 def test_presets_fit_the_data_set(
     capsys: pytest.CaptureFixture[str], data: str, batch_size: int, crop: int, flip: bool
 ) -> None:
     with pytest.raises(SystemExit):
         cli.main(["train", "s-fc-sgd", "--data", data, "--help"])
-    words = " ".join(capsys.readouterr().out.split())
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert f"(default: {batch_size})" in words
-    assert f"pixels; 0 for no crop. (default: {crop})" in words.replace("│ │ ", "")
+    assert f"0 for no crop. (default: {crop})" in words
     preset = config.presets(data)["s-fc-sgd"]
     assert (preset.data, preset.batch_size, preset.augment.crop, preset.augment.flip) == (data, batch_size, crop, flip)
