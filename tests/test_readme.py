@@ -4,6 +4,7 @@ import importlib
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,11 @@ from hypothesis import strategies as st
 
 import lcfs
 from lcfs import cli
+from lcfs.config import to_dict
+from paper_figures.tools import selecting
+from studies.engine import records
+from studies.engine.scales import SCALES
+from studies.grids import sharing_and_locality, training_fully_connected
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -56,6 +62,24 @@ def test_places_of_the_pages_are_those_that_the_script_writes() -> None:
     assert marked == set(script("write_numbers").PLACES)
     with pytest.raises(KeyError):
         script("write_numbers").fill("<!-- nothing -->\n1\n<!-- /nothing -->")
+
+
+def test_the_paper_in_miniature_comes_first_once_it_has_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run a row, with made-up results in a folder that goes away; until then the headline is CIFAR-10's."""
+    trained = script("number_tables.trained")
+    assert trained.has_records(trained.SIGNALS) == any((records.RECORDS / "signals").glob("*.json"))
+    example = records.read(records.RECORDS / "laptop")[0]
+    for study in (training_fully_connected, sharing_and_locality):
+        for cell in study.cells(SCALES["signals"]):
+            record = replace(example, name=f"{cell.row}-{cell.config.seed}", config=to_dict(cell.config))
+            records.write(record, tmp_path / "signals")
+    for module in (trained, selecting):
+        monkeypatch.setattr(module, "RECORDS", tmp_path)
+    assert "ours (MNIST-1D, α = 32, 200 epochs)" in trained.headline()
+    assert "| S-FC, β = 10 (paper 50) | 85.19 |" in trained.headline()
+    assert trained.signals_section().count("\n| D-CONV | 88.84 / 89.79 | 5 |") == 1
 
 
 @given(st.floats(0, 1))
