@@ -18,8 +18,8 @@ _STYLES = ("-", "--", ":", "-.")
 
 
 def filters(banks: Mapping[str, Tensor], path: Path, *, per_bank: int = 2 * _COLUMNS) -> Path:
-    """The filters with the largest norms of each bank `[units, height, width]`, each scaled to its own maximum; red is
-    positive, blue negative, white zero. Writes a PNG and returns its path."""
+    """The filters with the largest norms of each bank `[units, *grid]`, each scaled to its own maximum; red is positive,
+    blue negative, white zero, and signals are curves. Writes a PNG and returns its path."""
     rows = -(-per_bank // _COLUMNS)
     figure = plt.figure(figsize=(_COLUMNS * 0.55, len(banks) * (rows * 0.55 + 0.4)), layout="constrained")
     for part, (name, bank) in zip(figure.subfigures(len(banks), 1, squeeze=False)[:, 0], banks.items(), strict=True):
@@ -62,14 +62,20 @@ def nonzeros(curves: Mapping[str, Sequence[int]], path: Path) -> Path:
 
 
 def _draw_bank(part: SubFigure, title: str, bank: np.ndarray, rows: int) -> None:
-    """The `[units, height, width]` of largest norm in `rows` rows, each scaled to its own maximum."""
+    """The `[units, *grid]` of largest norm in `rows` rows, each scaled to its own maximum; signals as curves."""
+    bank = bank[:, 0] if bank.ndim == 3 and bank.shape[1] == 1 else bank  # an image of one row is a signal
     part.suptitle(title, fontsize=9, x=0.01, ha="left")
     order = np.argsort(-np.linalg.norm(bank.reshape(len(bank), -1), axis=1), kind="stable")[: rows * _COLUMNS]
     for i, axis in enumerate(part.subplots(rows, _COLUMNS).flat):
         axis.set_axis_off()
         if i < len(order):
             limit = float(np.abs(bank[order[i]]).max()) or 1.0
-            axis.imshow(bank[order[i]], cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+            if bank.ndim == 2:
+                axis.axhline(0, color="0.8", linewidth=0.5)
+                axis.plot(bank[order[i]], color="#0072B2", linewidth=0.9)
+                axis.set_ylim(-1.1 * limit, 1.1 * limit)
+            else:
+                axis.imshow(bank[order[i]], cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
 
 
 def _save(figure: plt.Figure, path: Path) -> Path:

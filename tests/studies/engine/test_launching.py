@@ -95,3 +95,9 @@ def test_tables_and_pictures_lie_in_the_launch(tmp_path: Path) -> None:
     assert picture == path / "artifacts" / "filters.png"
     assert overview.draw_filters(path) is None, "there is a picture"
     assert overview.draw_filters(Run.create(tmp_path / "new", cells()[0].config).path) is None, "there is no net"
+
+
+def test_filters_of_signals_are_drawn_as_curves(tmp_path: Path) -> None:
+    config = replace(SCALES["signals"].config("s-conv", SGD, 0), epochs=1, base_channels=1)
+    (record,) = run_cells([Cell("S-CONV", config)], tmp_path).values()
+    assert overview.draw_filters(tmp_path / record.name)
