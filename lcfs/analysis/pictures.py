@@ -18,8 +18,8 @@ _STYLES = ("-", "--", ":", "-.")
 
 
 def filters(banks: Mapping[str, Tensor], path: Path, *, per_bank: int = 2 * _COLUMNS) -> Path:
-    """The filters with the largest norms of each bank `[units, *grid]`, each scaled to its own maximum; red is positive,
-    blue negative, white zero, and signals are curves. Writes a PNG and returns its path."""
+    """The filters with the largest norms of each bank `[units, *grid]`, each scaled to its own maximum; red is
+    positive, blue negative, white zero, and signals are curves. Writes a PNG and returns its path."""
     rows = -(-per_bank // _COLUMNS)
     figure = plt.figure(figsize=(_COLUMNS * 0.55, len(banks) * (rows * 0.55 + 0.4)), layout="constrained")
     for part, (name, bank) in zip(figure.subfigures(len(banks), 1, squeeze=False)[:, 0], banks.items(), strict=True):
