@@ -45,4 +45,4 @@ def one_certificate() -> str:
 
 def quantized_net() -> dict[str, Any]:
     """The record of the small quantized net: its bits, errors, bounds and cost."""
-    return json.loads((RECORDS / "tiny_certificate.json").read_text())
+    return json.loads((RECORDS / "quantized_certificate.json").read_text())

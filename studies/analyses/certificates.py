@@ -2,7 +2,7 @@
 
 Claim: no net of the paper's kind, trained by SGD or β-LASSO and described as it is or pruned and quantized post hoc,
     has a non-vacuous certificate at laptop size, on digits (1,437 training images) or on CIFAR-10 (50,000); a tiny net
-    that is quantized while it is trained has one (studies/tiny_certificate.py).
+    that is quantized while it is trained has one (studies/quantized).
 Paper item: section 3. Command: python -m studies.analyses.certificates RUNS --records studies/records
     RUNS holds run directories of lcfs train and of studies.quantized.certificate.
 Hardware: two CPU cores. Time: a minute a net.

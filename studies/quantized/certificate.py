@@ -5,8 +5,8 @@ certificate below 55.97 %, the published figure for a prior that does not depend
 errors, BatchNorm on batch statistics; its Occam–binomial bound would be 55.91 %). Here the net is a function of one
 image, and nothing in it is a statistic of a data set.
 
-How: train for cross-entropy plus the price of the bits with straight-through rounding (`level_training`), then move
-single levels where it pays (`level_search`). Image flips are not needed: the net gives a flipped image the same answer.
+How: train for cross-entropy plus the price of the bits with straight-through rounding (`training`), then move single
+integers where it pays (`search`). Image flips are not needed: the net gives a flipped image the same answer.
 
 What was chosen by looking: everything in `Config`, by the bound on the training set. It costs nothing beyond the bits
 of the architecture word, because the bound holds at once for every word of the code. What the word does not say, the

@@ -1,4 +1,4 @@
-"""What the levels of a quantized net cost at their current frequencies: the price that training and search go by."""
+"""What the integers of a quantized net cost at their current frequencies: the price that training and search go by."""
 
 import torch
 from torch import Tensor
@@ -6,10 +6,10 @@ from torch import Tensor
 from lcfs.nets.quantized import QuantizedNet
 
 
-def level_costs(net: QuantizedNet, name: str) -> Tensor:
-    """Bits of each level −K…K of a tensor, `[2K + 1]`.
+def integer_costs(net: QuantizedNet, name: str) -> Tensor:
+    """Bits of each integer −K…K of a tensor, `[2K + 1]`.
 
-    Of a level that occurs c times among n of A levels, −log2 (c + ½) / (n + A/2): what the adaptive code charges for
+    Of an integer that occurs c times among n of A kinds, −log2 (c + ½) / (n + A/2): what the adaptive code charges for
     one more.
     """
     bound, latent = net.specification[name].bound, net.latent[name].detach()
@@ -19,10 +19,10 @@ def level_costs(net: QuantizedNet, name: str) -> Tensor:
 
 
 def price_bits(net: QuantizedNet) -> Tensor:
-    """Bits of all tensors, linear between neighbouring levels; differentiable in the latent weights."""
+    """Bits of all tensors, linear between neighbouring integers; differentiable in the latent weights."""
     total = torch.zeros(())
     for name, tensor in net.specification.items():
-        bound, latent, cost = tensor.bound, net.latent[name], level_costs(net, name)
+        bound, latent, cost = tensor.bound, net.latent[name], integer_costs(net, name)
         below = latent.detach().floor().clamp(-bound, bound - 1)
         above = (latent - below).clamp(0, 1)
         i = (below + bound).long()

@@ -1,8 +1,8 @@
-"""Discrete descent: the levels of a trained net moved one by one where that lowers loss plus price of the bits.
+"""Discrete descent: the integers of a trained net moved one by one where that lowers loss plus price of the bits.
 
-Straight-through training ends with many weights undecided between two levels; which one each takes is then chance. Here
-a move of one weight by one level is proposed by a second-order prediction on a sample of the training images and kept
-if it helps on them by more than chance explains.
+Straight-through training ends with many weights undecided between two integers; which one each takes is then chance.
+Here a move of one weight by one is proposed by a second-order prediction on a sample of the training images and kept if
+it helps on them by more than chance explains.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lcfs.nets.quantized import QuantizedNet
-from studies.quantized.price import level_costs
+from studies.quantized.price import integer_costs
 
 _BATCH = 125
 _SCREEN = 4  # the first, cheap look at a move takes one image in so many
@@ -99,8 +99,8 @@ def _predicted(net: QuantizedNet, x: Tensor, y: Tensor) -> dict[str, Tensor]:
 
 
 def _price_of_moves(net: QuantizedNet, name: str) -> Tensor:
-    """Bits of each move at the current frequencies of the levels, `[2, *shape]`; ∞ where it leaves the range."""
-    bound, cost = net.specification[name].bound, level_costs(net, name)
+    """Bits of each move at the current frequencies of the integers, `[2, *shape]`; ∞ where it leaves the range."""
+    bound, cost = net.specification[name].bound, integer_costs(net, name)
     symbols = (net.latent[name].detach() + bound).long()
     padded = torch.cat([cost, torch.tensor([torch.inf])])  # index −1 and 2K + 1 are both beyond
     up, down = symbols + 1, symbols - 1

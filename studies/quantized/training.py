@@ -22,7 +22,7 @@ class Schedule:
     epochs: int = 60
     batch_size: int = 128
     learning_rate: float = 0.03
-    """Peak of Adam's learning rate, in levels; warmed up over 300 steps, then a cosine."""
+    """Peak of Adam's learning rate, in units of an integer step; warmed up over 300 steps, then a cosine."""
     bit_price: float = 9e-5
     """Nats of cross-entropy that a bit of description may cost."""
     price_until: float = 0.3

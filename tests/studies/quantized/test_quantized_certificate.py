@@ -1,4 +1,4 @@
-"""The study of the tiny certificate: its price, that interruption changes nothing, and the certificate it left."""
+"""The study of the quantized certificate: its price, that interruption changes nothing, and the certificate it left."""
 
 import json
 from dataclasses import asdict, replace
@@ -21,32 +21,32 @@ from studies.quantized.training import Schedule
 from theory.verdicts import all_bounds
 
 RECORDS = Path(__file__).parents[3] / "studies" / "records"
-CERTIFICATE, RECORD = RECORDS / "certificates" / "cifar10-tiny.cert", RECORDS / "tiny_certificate.json"
-TINY = Config(Architecture(8, ((0,), (0, 1))), data="digits", training=Schedule(epochs=2), search_rounds=2)
+CERTIFICATE, RECORD = RECORDS / "certificates" / "cifar10-tiny.cert", RECORDS / "quantized_certificate.json"
+SMALL = Config(Architecture(8, ((0,), (0, 1))), data="digits", training=Schedule(epochs=2), search_rounds=2)
 
 
 def test_interrupted_and_continued_equals_never_stopped(tmp_path: Path) -> None:
-    whole = train(TINY, tmp_path / "whole")
+    whole = train(SMALL, tmp_path / "whole")
     stopped = tmp_path / "stopped"
-    train(TINY, stopped)
+    train(SMALL, stopped)
     (stopped / "summary.json").unlink()
     Run(stopped).newest_checkpoint().unlink()
     assert [path.name for path in Run(stopped).checkpoints()] == ["epoch-000003.pt"], "after a round of the search"
-    assert train(TINY, stopped) == whole
+    assert train(SMALL, stopped) == whole
     first, second = (torch.load(Run(path).newest_checkpoint())["model"] for path in (tmp_path / "whole", stopped))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_what_was_trained_is_what_is_certified(tmp_path: Path) -> None:
-    outcome = train(replace(TINY, training=Schedule(epochs=1)), tmp_path)
+    outcome = train(replace(SMALL, training=Schedule(epochs=1)), tmp_path)
     certificate = certify(tmp_path)
     assert certificate.bits == outcome.bits
     assert abs(certificate.train_errors - outcome.train_errors) <= 2, "float32 against float64"
-    assert train(replace(TINY, training=Schedule(epochs=1)), tmp_path) == outcome, "a finished run is read"
+    assert train(replace(SMALL, training=Schedule(epochs=1)), tmp_path) == outcome, "a finished run is read"
 
 
 def test_record_holds_numbers_and_nothing_private(tmp_path: Path) -> None:
-    train(replace(TINY, data_dir=str(tmp_path)), tmp_path / "run")
+    train(replace(SMALL, data_dir=str(tmp_path)), tmp_path / "run")
     certificate = certify(tmp_path / "run")
     text = json.dumps(record(Run(tmp_path / "run"), certificate))
     assert str(tmp_path) not in text
@@ -57,14 +57,14 @@ def test_record_holds_numbers_and_nothing_private(tmp_path: Path) -> None:
 
 def test_it_learns(tmp_path: Path) -> None:
     schedule = Schedule(epochs=6, batch_size=16, learning_rate=0.1)
-    errors = train(replace(TINY, training=schedule, search_rounds=0), tmp_path).train_errors
+    errors = train(replace(SMALL, training=schedule, search_rounds=0), tmp_path).train_errors
     assert errors < 0.5 * len(data.load("digits").train), "guessing gets nine in ten wrong"
 
 
 def test_another_configuration_is_refused(tmp_path: Path) -> None:
-    train(replace(TINY, training=Schedule(epochs=1)), tmp_path)
+    train(replace(SMALL, training=Schedule(epochs=1)), tmp_path)
     with pytest.raises(InputError, match="another configuration"):
-        train(TINY, tmp_path)
+        train(SMALL, tmp_path)
 
 
 def test_price_of_integers_is_near_the_length_of_their_code() -> None:
@@ -77,7 +77,7 @@ def test_price_of_integers_is_near_the_length_of_their_code() -> None:
     assert true - learning < price_bits(net).item() < true
 
 
-def test_price_pulls_towards_the_frequent_level() -> None:
+def test_price_pulls_towards_the_frequent_integer() -> None:
     net = QuantizedNet(Architecture(16))
     latent = net.latent["mix0"]
     latent.data = torch.zeros_like(latent)

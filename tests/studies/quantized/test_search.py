@@ -1,4 +1,4 @@
-"""Discrete descent: moves stay among the levels, are priced as the code charges, and lower the objective."""
+"""Discrete descent: moves stay among the integers, are priced as the code charges, and lower the objective."""
 
 import numpy as np
 import pytest
@@ -53,11 +53,11 @@ def test_it_lowers_the_objective_and_stays_in_range(net: QuantizedNet, sample: t
 
 
 def test_what_is_rejected_is_undone_and_not_tried_again(net: QuantizedNet, sample: tuple[Tensor, Tensor]) -> None:
-    rejected, levels = unrejected(net), net.integers()
+    rejected, integers = unrejected(net), net.integers()
     done = search_round(net, *sample, bit_price=0.0, number=0, rejected=rejected, images=500, moves=15)
     refused = sum(int((when == 0).sum()) for when in rejected.values())
     assert done.tried == done.kept + refused == 15
-    changed = sum(int((levels[name] != level).sum()) for name, level in net.integers().items())
+    changed = sum(int((integers[name] != integer).sum()) for name, integer in net.integers().items())
     assert changed == done.kept
     before = {name: when.clone() for name, when in rejected.items()}
     search_round(net, *sample, bit_price=0.0, number=1, rejected=rejected, images=500, moves=15)
