@@ -43,8 +43,8 @@ class Panel:
 def draw(folder: Path) -> None:
     """Write beta_lambda.pdf, .png and .csv. Raises InputError if the records hold no two λ and two β of one width."""
     style.apply()
-    found = grid()
-    lambdas, betas = (sorted({cell[place] for cell in found}) for place in (0, 1))
+    by_cell = grid()
+    lambdas, betas = (sorted({cell[place] for cell in by_cell}) for place in (0, 1))
     if min(len(lambdas), len(betas)) < 2:
         raise missing("lambda_and_beta")
     figure, axes = plt.subplots(1, 2, figsize=(style.TEXT_WIDTH, 1.2 + 0.3 * len(lambdas)), sharey=True)
@@ -56,12 +56,12 @@ def draw(folder: Path) -> None:
     columns = sorted({*betas, *printed})
     rows: list[dict[str, Any]] = []
     for axis, panel in zip(axes, panels, strict=True):
-        values = {cell: panel.measure(runs) for cell, runs in found.items()}
+        values = {cell: panel.measure(runs) for cell, runs in by_cell.items()}
         _cells(axis, panel, values, lambdas, columns)
         for beta, value in panel.paper.items():
             _frame(axis, columns.index(beta), len(lambdas), f"{value:.{panel.digits}f}")
             rows.append(_row(panel.name, "paper", "", beta, value))
-        rows += [_row(panel.name, "ours", *cell, value, found[cell][0]) for cell, value in values.items()]
+        rows += [_row(panel.name, "ours", *cell, value, by_cell[cell][0]) for cell, value in values.items()]
         labels = [*(f"{1e5 * value:.4g}" for value in lambdas), "paper"]
         axis.set(
             title=panel.name, xticks=range(len(columns)), xticklabels=[f"{beta:g}" for beta in columns], xlabel="β"
@@ -77,13 +77,13 @@ def draw(folder: Path) -> None:
 def grid() -> Grid:
     """Seeds of one training together, by λ of the first layer and β; all share λ between the layers in one ratio."""
     ratio = SCALES[LAPTOP.scale].l1_fc / SCALES[LAPTOP.scale].l1_conv
-    found: Grid = {}
+    by_cell: Grid = {}
     for runs in by_row(lambda_and_beta.cells).values():
         if runs:
             optimizer = runs[0].config["optimizer"]
             if math.isclose(optimizer["l1_fc"] / optimizer["l1_conv"], ratio):
-                found[optimizer["l1_conv"], optimizer["beta"]] = runs
-    return found
+                by_cell[optimizer["l1_conv"], optimizer["beta"]] = runs
+    return by_cell
 
 
 def _cells(

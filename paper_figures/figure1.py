@@ -30,7 +30,7 @@ def draw(folder: Path) -> None:
     axes[0].axhline(256.24e6, color=style.GREY, linewidth=0.6)
     axes[0].annotate("256 M", (2, 256.24e6), xytext=(0, 2), textcoords="offset points", color=style.GREY, fontsize=7)
     axes[1].legend(loc="upper left", fontsize=7, ncols=2)
-    rows = [{"panel": panel, **asdict(row)} for panel, found in (("width", widths), ("side", sides)) for row in found]
+    rows = [{"panel": panel, **asdict(row)} for panel, counts in (("width", widths), ("side", sides)) for row in counts]
     style.save(figure, "figure1", rows, folder)
 
 
@@ -38,8 +38,8 @@ def _curves(axis: plt.Axes, counts: Sequence[Count], along: str) -> None:
     for net in NETS:
         family, kind = net.split("-")
         marker, dashes = _LOOK[kind]
-        found = [row for row in counts if row.net == net]
-        x, y = [getattr(row, along) for row in found], [row.weights for row in found]
+        points = [row for row in counts if row.net == net]
+        x, y = [getattr(row, along) for row in points], [row.weights for row in points]
         axis.plot(x, y, dashes, marker=marker, markersize=3.5, color=_COLOURS[family], label=net.upper())
     axis.grid(axis="y")
 

@@ -33,8 +33,8 @@ def draw(folder: Path) -> None:
     ours = {source: by_row(training_fully_connected.cells, source) for source in SOURCES}
     rows = []
     for (layer, title), axis, key in zip(LAYERS.items(), axes, ("L1", "L2", "L3"), strict=True):
-        for source, found in ours.items():
-            if records := found[f"S-FC, β = {SCALES[source.scale].beta:g}"]:
+        for source, by_training in ours.items():
+            if records := by_training[f"S-FC, β = {SCALES[source.scale].beta:g}"]:
                 rows += _ours(axis, records, layer, source)
         marks = sorted((int(epoch), count / _weights(layer, _PAPER_ALPHA)) for epoch, count in paper[key].items())
         x, y = [epoch / marks[-1][0] for epoch, _ in marks], [share for _, share in marks]

@@ -22,13 +22,13 @@ def draw(folder: Path) -> None:
     """Write figure4.pdf, .png and .csv."""
     style.apply()
     radii = tables()["radius_of_gyration"]
-    found = json.loads((RECORDS / "learned_filters.json").read_text())
+    layers = json.loads((RECORDS / "learned_filters.json").read_text())
     images = np.load(RECORDS / "learned_filters.npz", allow_pickle=False)
     figure = plt.figure(figsize=(style.TEXT_WIDTH, 2.95))
     grid = figure.add_gridspec(2, 1, height_ratios=(1.05, 1))
     banks, below = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
-    columns = banks.add_gridspec(1, len(found))
-    for column, row in enumerate(found):
+    columns = banks.add_gridspec(1, len(layers))
+    for column, row in enumerate(layers):
         part = banks.add_subfigure(columns[column])
         part.suptitle(_title(row), fontsize=8)
         for image, axis in zip(images[row["name"]].astype(float), part.subplots(_ROWS, _COLUMNS).flat, strict=False):
@@ -37,7 +37,7 @@ def draw(folder: Path) -> None:
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set(visible=True, linewidth=0.3)
     axis = below.subplots()
-    for place, row in enumerate(reversed(found)):
+    for place, row in enumerate(reversed(layers)):
         low, median, high, permuted = row["measures"][RADIUS]
         axis.plot((low, high), (place, place), color=style.BLUE, linewidth=3, solid_capstyle="butt", alpha=0.45)
         axis.plot(median, place, "o", color=style.BLUE, label="median, bar from 10 to 90 %" if place == 0 else None)
@@ -48,15 +48,15 @@ def draw(folder: Path) -> None:
     axis.axvline(radii["random mask"], color=style.GREY, linewidth=0.6, linestyle=":")
     axis.annotate(
         "random mask",
-        (radii["random mask"], len(found) - 0.55),
+        (radii["random mask"], len(layers) - 0.55),
         fontsize=7,
         color=style.GREY,
         ha="right",
         xytext=(-2, 0),
         textcoords="offset points",
     )
-    axis.set_yticks(range(len(found)), labels=[_title(row) for row in reversed(found)])
-    axis.set(xlabel="radius of gyration of a filter, pixels", xlim=(0, None), ylim=(-0.6, len(found) - 0.2))
+    axis.set_yticks(range(len(layers)), labels=[_title(row) for row in reversed(layers)])
+    axis.set(xlabel="radius of gyration of a filter, pixels", xlim=(0, None), ylim=(-0.6, len(layers) - 0.2))
     axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     rows = [
         {
@@ -67,7 +67,7 @@ def draw(folder: Path) -> None:
             "measure": name,
             **dict(zip(("p10", "median", "p90", "median_pixels_permuted"), values, strict=True)),
         }
-        for row in found
+        for row in layers
         for name, values in row["measures"].items()
     ]
     style.save(figure, "figure4", rows, folder)

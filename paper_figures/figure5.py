@@ -53,11 +53,11 @@ def _ours(axis: Axes, data: str, optimizer: str) -> list[dict[str, Any]]:
     if not groups:
         return []
     label, color, marker, dashes = _LOOK[optimizer]
-    found = {kernel: accuracy(runs) for kernel, runs in groups.items()}
+    accuracies = {kernel: accuracy(runs) for kernel, runs in groups.items()}
     axis.errorbar(
-        list(found),
-        [value.mean for value in found.values()],
-        [value.standard_error for value in found.values()],
+        list(accuracies),
+        [value.mean for value in accuracies.values()],
+        [value.standard_error for value in accuracies.values()],
         linestyle=dashes,
         color=color,
         marker=marker,
@@ -78,7 +78,7 @@ def _ours(axis: Axes, data: str, optimizer: str) -> list[dict[str, Any]]:
             base_channels=configs[kernel]["base_channels"],
             epochs=configs[kernel]["epochs"],
         )
-        for kernel, value in found.items()
+        for kernel, value in accuracies.items()
     ]
 
 

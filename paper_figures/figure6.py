@@ -38,18 +38,18 @@ def draw(folder: Path) -> None:
     )
     table, ours = [], []
     for (data, name), (train, test, fewest) in zip(DATA.items(), axes, strict=True):
-        found, levels = our_curves(data), {"paper": thresholds[data], "ours": _OURS}
-        curves = [*paper_curves(data), *found]
+        measured, levels = our_curves(data), {"paper": thresholds[data], "ours": _OURS}
+        curves = [*paper_curves(data), *measured]
         draw_curves(train, curves, "train")
         draw_curves(test, curves, "test")
         for curve in curves:
             _mark(fewest, curve, levels[curve.source])
         weights_axis(fewest)
         train.set_ylabel(f"{name}, accuracy %")
-        note = f"train accuracy ≥ {thresholds[data]} %" + (f"; ours {_OURS} %" if found else "")
+        note = f"train accuracy ≥ {thresholds[data]} %" + (f"; ours {_OURS} %" if measured else "")
         fewest.annotate(note, (0.97, 0.05), xycoords="axes fraction", ha="right", fontsize=7, color=style.GREY)
         table += [row | {"fits": row["train_accuracy"] >= levels[row["source"]]} for row in rows(curves)]
-        ours += found
+        ours += measured
     for column, (title, label) in enumerate(
         (("train", "weights"), ("test", "weights"), ("best test", "fewest weights"))
     ):

@@ -28,14 +28,14 @@ _LOOK = {  # colour, mark, label, lines below the training's own
 def draw(folder: Path) -> None:
     """Write pixel_permutation.pdf, .png and .csv. Raises InputError if there are no records of permuted pixels."""
     style.apply()
-    found = by_row(pixel_permutation.cells)
-    trainings = [row for row in found if f"{row}, permuted" in found]
-    if not any(found[f"{row}, permuted"] for row in trainings):
+    by_training = by_row(pixel_permutation.cells)
+    trainings = [row for row in by_training if f"{row}, permuted" in by_training]
+    if not any(by_training[f"{row}, permuted"] for row in trainings):
         raise missing("pixel_permutation")
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.TEXT_WIDTH, 2.3), sharey=True)
     rows: list[dict[str, Any]] = []
     for line, training in enumerate(trainings):
-        ordered, permuted = found[training], found[f"{training}, permuted"]
+        ordered, permuted = by_training[training], by_training[f"{training}, permuted"]
         measured = {
             "in order": _accuracy(ordered),
             "permuted": _accuracy(permuted),

@@ -37,8 +37,8 @@ _KINDS = {  # by net and optimizer: colour, mark
 def draw(folder: Path) -> None:
     """Write sparsity_against_bounds.pdf, .png and .csv. Raises InputError if there are no records."""
     style.apply()
-    found = selecting.by_row(sparsity_against_bounds.cells)
-    nets = [run_row(record) for records in found.values() for record in records]
+    by_net = selecting.by_row(sparsity_against_bounds.cells)
+    nets = [run_row(record) for records in by_net.values() for record in records]
     if len(nets) < 3:
         raise selecting.missing("sparsity_against_bounds")
     certified = [certificate_row(c) for c in json.loads((selecting.RECORDS / "certificates.json").read_text())]

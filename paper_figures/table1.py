@@ -29,8 +29,8 @@ def draw(folder: Path) -> None:
         draw_paper(axis, values.values(), _PAPER_MARKS[epochs], f"paper, {epochs} epochs")
         rows += [row(net, f"paper, {epochs} epochs", value) for net, value in values.items()]
     for source in SOURCES:
-        found = by_row(sharing_and_locality.cells, source)
-        runs = [found.get(f"{net.upper()}, SGD", []) for net in nets]
+        ours = by_row(sharing_and_locality.cells, source)
+        runs = [ours.get(f"{net.upper()}, SGD", []) for net in nets]
         draw_ours(axis, runs, accuracy, source)
         rows += [
             row(net.upper(), f"ours, {source.label}", accuracy(of), of[0])

@@ -32,9 +32,9 @@ def draw(folder: Path) -> None:
     draw_paper(right, shares, "^", "paper")
     rows.append({"panel": "density", **row(largest, "paper, Figure 3", paper_density())})
     for source in SOURCES:
-        found = by_row(training_fully_connected.cells, source)
+        ours = by_row(training_fully_connected.cells, source)
         beta = f"S-FC, β = {SCALES[source.scale].beta:g}"
-        runs = {line: found.get(beta if line == largest else line, []) for line in paper}
+        runs = {line: ours.get(beta if line == largest else line, []) for line in paper}
         for panel, axis, measure in (("accuracy", left, accuracy), ("density", right, density)):
             draw_ours(axis, list(runs.values()), measure, source)
             rows += [

@@ -50,10 +50,10 @@ class Curve:
 
 def paper_curves(data: str) -> list[Curve]:
     """The four nets as read off Figure 6."""
-    found, sizes = digitised(), digitised()["params_M_grid"]
+    values, sizes = digitised(), digitised()["params_M_grid"]
     curves = []
     for net, name in NETS.items():
-        train, test = (found["fig6"][f"{split}/{_PAPER_DATA[data]}/{name}"] for split in ("train", "test"))
+        train, test = (values["fig6"][f"{split}/{_PAPER_DATA[data]}/{name}"] for split in ("train", "test"))
         points = [Point(1e6 * size, a, b) for size, a, b in zip(sizes, train, test, strict=True)]
         curves.append(Curve(net, data, "paper", tuple(points)))
     return curves

@@ -14,8 +14,8 @@ LOOK = dict(zip(SOURCES, (("o", style.BLUE, "-"), ("s", style.VERMILION, "--"), 
 
 def draw_paper(axis: Axes, values: Iterable[float], marker: str, label: str) -> None:
     """One mark a line, from above; nan for none."""
-    found = list(values)
-    axis.plot(found, range(len(found)), marker=marker, label=label, **style.PAPER)
+    marks = list(values)
+    axis.plot(marks, range(len(marks)), marker=marker, label=label, **style.PAPER)
 
 
 def draw_ours(
@@ -23,10 +23,10 @@ def draw_ours(
 ) -> None:
     """The mean of each line that has runs."""
     marker, color, _ = LOOK[source]
-    found = [(line, measure(of)) for line, of in enumerate(runs) if of]
-    if not found:
+    measured = [(line, measure(of)) for line, of in enumerate(runs) if of]
+    if not measured:
         return
-    lines, estimates = zip(*found, strict=True)
+    lines, estimates = zip(*measured, strict=True)
     least, most = min(e.n for e in estimates), max(e.n for e in estimates)
     seeds = f"n = {least}{f' to {most}' if most > least else ''}{' ± standard error' if most > 1 else ''}"
     axis.errorbar(
@@ -40,7 +40,7 @@ def draw_ours(
         elinewidth=1,
         label=f"ours, {source.label}, {seeds}",
     )
-    for line, value in found:
+    for line, value in measured:
         axis.annotate(
             f"{value.mean:.1f}" if value.mean >= 10 else f"{value.mean:.2f}",
             (value.mean, line),

@@ -80,8 +80,8 @@ def main() -> None:
         file = folder / f"{path.name}.cert"
         candidates = (AS_TRAINED,) if isinstance(Run.open(path), QuantizedRun) else GRID
         certificates.certify(path, data_dir=arguments.data_dir, candidates=candidates).write(file)
-        found = certificates.verify(file, data_dir=arguments.data_dir)
-        print(f"{file}: {'verified' if found.verified else found.differences}", flush=True)
+        verdict = certificates.verify(file, data_dir=arguments.data_dir)
+        print(f"{file}: {'verified' if verdict.verified else verdict.differences}", flush=True)
     rows = sorted(
         map(row_of, folder.glob("*.cert")), key=lambda row: (row.data, row.occam_binomial, row.samples_needed)
     )

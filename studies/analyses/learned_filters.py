@@ -62,7 +62,7 @@ def learned(run: Run) -> tuple[Learned, np.ndarray]:
     order = data.pixel_permutation(config.seed, image) if config.permute_pixels else None
     layer = first_layer(config.architecture, load_state(run.newest_checkpoint()), image, permutation=order)
     match, permuted = layer.match, layer.permuted
-    found = Learned(
+    measured = Learned(
         name=run.path.name,
         net=config.architecture,
         base_channels=config.base_channels,
@@ -78,7 +78,7 @@ def learned(run: Run) -> tuple[Learned, np.ndarray]:
         coverage=match.coverage if match else None,
         templates_needed=match.templates_needed() if match else None,
     )
-    return found, _strongest(layer)
+    return measured, _strongest(layer)
 
 
 def _strongest(layer: FirstLayer) -> np.ndarray:
@@ -98,13 +98,13 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+", help="run directories")
     parser.add_argument("--record", type=Path, help="folder to write learned_filters.json and .npz to")
     arguments = parser.parse_args()
-    found = [learned(Run.open(path)) for path in arguments.runs]
-    names = list(dict.fromkeys(name for row, _ in found for name in row.measures))
+    layers = [learned(Run.open(path)) for path in arguments.runs]
+    names = list(dict.fromkeys(name for row, _ in layers for name in row.measures))
     rows = [
-        (name, *(f"{m[1]:.2f} ({m[3]:.2f})" if (m := row.measures.get(name)) else "" for row, _ in found))
+        (name, *(f"{m[1]:.2f} ({m[3]:.2f})" if (m := row.measures.get(name)) else "" for row, _ in layers))
         for name in names
     ]
-    left = [row for row, _ in found]
+    left = [row for row, _ in layers]
     rows.append(
         (
             "energy no convolution explains",
@@ -114,9 +114,9 @@ def main() -> None:
     nets = (f"{row.net.upper()}, {row.optimizer}" for row in left)
     print_table(("median over filters (pixels permuted)", *nets), rows)
     if arguments.record:
-        record: list[dict[str, Any]] = [asdict(row) for row, _ in found]
+        record: list[dict[str, Any]] = [asdict(row) for row, _ in layers]
         write_text_atomically(json.dumps(record, indent=1) + "\n", arguments.record / "learned_filters.json")
-        shown: dict[str, Any] = {row.name: images for row, images in found}
+        shown: dict[str, Any] = {row.name: images for row, images in layers}
         np.savez_compressed(arguments.record / "learned_filters.npz", **shown)
 
 

@@ -46,16 +46,16 @@ def measure(noise: float, seed: int) -> tuple[float, float, float, float]:
     order = rng.permutation(len(matrix))
     scale = rng.choice([-1, 1], len(matrix)) * np.exp(0.3 * rng.normal(size=len(matrix)))
     dirt = noise * rng.normal(size=matrix.shape).astype(np.float32)
-    found = nearest_convolution((matrix[order] + dirt) * scale[:, None].astype(np.float32), LAYER, seed=seed)
+    match = nearest_convolution((matrix[order] + dirt) * scale[:, None].astype(np.float32), LAYER, seed=seed)
     right = 0
     for channel in range(LAYER.out_channels):
-        units = np.flatnonzero(found.channel == channel)
+        units = np.flatnonzero(match.channel == channel)
         if len(units):
             names, counts = np.unique(order[units] // places, return_counts=True)
             same = order[units] // places == names[counts.argmax()]
-            right += int((same & (order[units] % places == found.position[units])).sum())
+            right += int((same & (order[units] % places == match.position[units])).sum())
     left = float(((dirt * scale[:, None]) ** 2).sum() / (((matrix[order] + dirt) * scale[:, None]) ** 2).sum())
-    return right / len(matrix), found.unexplained, left, found.coverage
+    return right / len(matrix), match.unexplained, left, match.coverage
 
 
 def curve() -> list[Point]:

@@ -85,10 +85,10 @@ def data_marks(cells: Sequence[Cell]) -> tuple[DataMark, ...]:
     marks = []
     for name, folder in sorted({(cell.config.data, cell.config.data_dir) for cell in cells}, key=str):
         try:
-            found = data.load(name, folder=folder, download=False)
+            dataset = data.load(name, folder=folder, download=False)
         except InputError:
             return ()
-        splits = (("training", found.train), ("test", found.test))
+        splits = (("training", dataset.train), ("test", dataset.test))
         marks += [DataMark(name, split, len(images), images.fingerprint()) for split, images in splits]
     return tuple(marks)
 

@@ -56,11 +56,11 @@ def estimate(values: Iterable[float]) -> Estimate:
     >>> f"{estimate([1.0, 2.0, 3.0]):.2f}"
     '2.00 ± 0.58'
     """
-    found = list(values)
-    if not found:
+    numbers = list(values)
+    if not numbers:
         raise ValueError("a mean needs at least one value")
-    spread = statistics.stdev(found) / math.sqrt(len(found)) if len(found) > 1 else math.nan
-    return Estimate(len(found), statistics.fmean(found), spread)
+    spread = statistics.stdev(numbers) / math.sqrt(len(numbers)) if len(numbers) > 1 else math.nan
+    return Estimate(len(numbers), statistics.fmean(numbers), spread)
 
 
 def record_of(run: Run) -> Record:

@@ -53,7 +53,7 @@ def found(rows: Rows) -> str:
     sparsest = min(close, key=lambda name: density(rows[name]).mean)
     lower = next(name for name, (conv, fc, _) in strengths.items() if fc > 1.1 * conv)
     conv, fc, beta = strengths[lower]
-    higher = next(name for name, found in strengths.items() if found == (fc, conv, beta))
+    higher = next(name for name, strength in strengths.items() if strength == (fc, conv, beta))
     shown = {"best": best, "sparsest within a point of it": sparsest, "worst": worst}
     parts = [
         f"{what} {name}: {accuracy(rows[name]):.2f} % with {density(rows[name]).mean:.1f} % of the weights"

@@ -34,16 +34,16 @@ def cells(scale: Scale) -> list[Cell]:
     prune = PruneConfig(ROUNDS, FRACTION, rewind_epoch=1, scope="layer")
     together = scale.short + (ROUNDS - 1) * (scale.short - 1)
     name = f"β = {scale.beta:g}"
-    found = []
+    grid = []
     for seed in scale.seeds:
         sgd = scale.short_config("s-fc", scale.narrow, SGD, seed)
         lasso = scale.short_config("s-fc", scale.narrow, scale.beta_lasso(), seed)
-        found += [
+        grid += [
             Cell("pruning with rewinding", replace(sgd, prune=prune)),
             Cell(f"{name}, epochs of one round", lasso),
             Cell(f"{name}, epochs of all rounds", replace(lasso, epochs=together)),
         ]
-    return found
+    return grid
 
 
 def tables(records: Mapping[str, Sequence[Record]]) -> list[Table]:
@@ -52,15 +52,15 @@ def tables(records: Mapping[str, Sequence[Record]]) -> list[Table]:
 
 
 def _densities(records: Mapping[str, Sequence[Record]]) -> Table:
-    found: list[tuple[float, str, str]] = []
+    by_density: list[tuple[float, str, str]] = []
     for row, runs in records.items():
         rounds = runs[0].config.get("prune", {}).get("rounds", 1)
         pairs = [(f"round/{n}/nonzeros", f"round/{n}/test_accuracy", f", round {n}") for n in range(1, rounds + 1)]
         for weights, right, label in pairs if rounds > 1 else [("final/nonzeros", "final/test_accuracy", "")]:
             density = estimate(100 * run.metrics[weights] / run.metrics["final/weights"] for run in runs)
             value = estimate(100 * run.metrics[right] for run in runs)
-            found.append((density.mean, row + label, f"{value:.2f}"))
-    rows = tuple((name, f"{density:.2f}", value) for density, name, value in sorted(found, reverse=True))
+            by_density.append((density.mean, row + label, f"{value:.2f}"))
+    rows = tuple((name, f"{density:.2f}", value) for density, name, value in sorted(by_density, reverse=True))
     return Table("by falling density", ("way", "weights left %", "test accuracy %"), rows)
 
 

@@ -23,8 +23,8 @@ LANGUAGES = ("dense", "theorem2", "enumerative-shared", "adaptive", "best")
 
 def cells(scale: Scale) -> list[Cell]:
     """All runs of Table 1 and Table 2."""
-    found = [*sharing_and_locality.cells(scale), *training_fully_connected.cells(scale)]
-    return list({cell.config: cell for cell in found}.values())
+    both = [*sharing_and_locality.cells(scale), *training_fully_connected.cells(scale)]
+    return list({cell.config: cell for cell in both}.values())
 
 
 def gap(record: Record) -> float:
@@ -57,8 +57,10 @@ def correlations(records: Mapping[str, Sequence[Record]]) -> Table:
     rows = []
     for name in (*LANGUAGES, "non-zeros"):
         lengths = [run.metrics["final/nonzeros" if name == "non-zeros" else f"bits/{name}"] for run in runs]
-        found = spearmanr(lengths, gaps) if len(set(lengths)) > 1 and len(runs) > 2 else None
-        rows.append((name, *((f"{found.statistic:.2f}", f"{found.pvalue:.1e}") if found else ("", ""))))
+        correlation = spearmanr(lengths, gaps) if len(set(lengths)) > 1 and len(runs) > 2 else None
+        rows.append(
+            (name, *((f"{correlation.statistic:.2f}", f"{correlation.pvalue:.1e}") if correlation else ("", "")))
+        )
     return Table(f"rank correlation with the gap, {len(runs)} runs", ("length", "Spearman's ρ", "p"), tuple(rows))
 
 

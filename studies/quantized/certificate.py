@@ -222,8 +222,8 @@ def main() -> None:
         made.write(arguments.certificate)
         print_certificate(arguments.certificate, made)
         if arguments.record:
-            found = record(Run.open(arguments.out), made)
-            write_text_atomically(json.dumps(found, indent=1) + "\n", arguments.record)
+            kept = record(Run.open(arguments.out), made)
+            write_text_atomically(json.dumps(kept, indent=1) + "\n", arguments.record)
 
 
 if __name__ == "__main__":

@@ -91,11 +91,11 @@ def _predicted(net: QuantizedNet, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         for name, gradient in zip(net.latent, gradients, strict=True):
             first[name] += gradient / len(batches)
             second[name] += gradient**2 / len(batches)
-    found = {}
+    scores = {}
     for name, g in first.items():
         curvature = (second[name] - g**2).clamp_min(0) * _BATCH
-        found[name] = torch.stack([g, -g]) + curvature / 2
-    return found
+        scores[name] = torch.stack([g, -g]) + curvature / 2
+    return scores
 
 
 def _price_of_moves(net: QuantizedNet, name: str) -> Tensor:
@@ -114,12 +114,12 @@ def _best(scores: dict[str, Tensor], moves: int) -> list[tuple[str, int, int]]:
     whole = torch.cat(better)
     values, places = whole.topk(min(moves, len(whole)), largest=False)
     starts = torch.tensor([0, *(len(part) for part in better)]).cumsum(0)
-    found = []
+    chosen = []
     for place in places[values < 0].tolist():
         i = int(torch.searchsorted(starts, place, right=True)) - 1
         position = place - int(starts[i])
-        found.append((names[i], int(directions[i][position]), position))
-    return found
+        chosen.append((names[i], int(directions[i][position]), position))
+    return chosen
 
 
 @torch.no_grad()
