@@ -5,6 +5,7 @@ Ctrl-C and by SIGTERM (one sentence that holds the command to go on).
 """
 
 import contextlib
+import errno
 import os
 import shlex
 import sys
@@ -16,6 +17,8 @@ from lcfs.cli.arguments import nearest
 from lcfs.errors import InputError
 from lcfs.interrupts import raise_on_sigterm, signal_of
 from lcfs.ranks import torchrun
+
+_OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOTDIR)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,13 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        torchrun.let_first_speak()
+        place = f"{error.filename} cannot be read or written" if error.filename else "a file cannot be written"
+        print(f"lcfs: {place} ({error.strerror}); make room, make it writable or choose another place", file=sys.stderr)
+        raise SystemExit(2) from None
     except KeyboardInterrupt as error:
         torchrun.let_first_speak()
         again = shlex.join(["lcfs", *arguments])

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lcfs.runs.atomic import write_text_atomically
+from lcfs.runs.atomic import make_folder, write_text_atomically
 
 Status = Literal["running", "finished", "unfinished", "interrupted"]
 
@@ -77,7 +77,7 @@ def experiment_name(study: str, scale: str) -> str:
 
 def write_launch(folder: Path, launch: Launch) -> None:
     """Write FOLDER/launch.json."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_text_atomically(json.dumps(asdict(launch), indent=1) + "\n", folder / "launch.json")
 
 

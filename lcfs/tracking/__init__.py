@@ -17,10 +17,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lcfs.errors import InputError
 from lcfs.runs.launch import Launch, launches_below, read_launch
 from lcfs.runs.launch import Status as Status
 from lcfs.tracking import _view
-from lcfs.tracking._client import close_killed, connect
+from lcfs.tracking._client import close_killed, connect, database_file
+from lcfs.tracking._database import unusable
 from lcfs.tracking._live import LaunchMirror as LaunchMirror
 from lcfs.tracking._live import line
 from lcfs.tracking._parents import places, send_launch
@@ -52,8 +54,19 @@ def default_uri(runs: Path) -> str:
 
 
 def prepare(uri: str) -> None:
-    """Create the store once, before workers start, and close the runs of killed processes of this machine."""
-    close_killed(connect(uri))
+    """Create the store once, before workers start, and close the runs of killed processes of this machine.
+
+    Raises:
+        InputError: a store that cannot be used, or a server that does not answer.
+    """
+    client = connect(uri)
+    try:
+        close_killed(client)
+    except Exception as error:  # of whichever of MLflow's libraries
+        database = database_file(uri)
+        if database:
+            raise unusable(database, error) from error
+        raise InputError(f"MLflow at {uri} cannot be used ({line(error)}); check MLFLOW_TRACKING_URI") from error
 
 
 class Mirror:

@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lcfs.errors import InputError
+from lcfs.runs.atomic import make_folder
+from lcfs.tracking._database import check, create, unusable
+
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -21,7 +25,11 @@ _DEFAULTS = {
 
 
 def connect(uri: str) -> Any:
-    """A client without global state; several processes that open a fresh sqlite store at once take turns."""
+    """A client without global state; several processes that open a fresh sqlite store at once take turns.
+
+    Raises:
+        InputError: a sqlite store that cannot be used, or whose folder cannot be written.
+    """
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
@@ -30,9 +38,15 @@ def connect(uri: str) -> Any:
         logging.getLogger(logger).setLevel(logging.WARNING)
     if not (database := database_file(uri)):
         return MlflowClient(tracking_uri=uri)
-    database.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(database.parent)
     with locked(database.with_name(database.name + ".lock")):
-        return MlflowClient(tracking_uri=uri)
+        if not database.exists() or not database.stat().st_size:
+            create(database)
+        check(database)
+        try:
+            return MlflowClient(tracking_uri=uri)
+        except Exception as error:  # of whichever of its libraries
+            raise unusable(database, error) from error
 
 
 def database_file(uri: str) -> Path | None:
@@ -42,8 +56,12 @@ def database_file(uri: str) -> Path | None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file; other processes wait."""
-    with path.open("w") as handle:
+    """Hold an exclusive lock on a file; other processes wait. Raises InputError if its folder cannot be written."""
+    try:
+        handle = path.open("w")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); make its folder writable") from error
+    with handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
