@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: venv demo test test-slow lint docs bench gpu clean
+.PHONY: venv demo test test-slow fuzz lint docs bench gpu clean
 
 venv: $(VENV)/.ready
 
@@ -19,6 +19,10 @@ test: venv
 
 test-slow: venv
 	$(BIN)/python -m pytest -m slow
+
+# 100,000 mutated files against lcfs.reading, some minutes.
+fuzz: venv
+	PYTHONPATH=. $(BIN)/python tests/lcfs/reading/fuzz.py
 
 lint: venv
 	$(BIN)/ruff check .

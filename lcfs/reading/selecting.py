@@ -60,10 +60,24 @@ class _Sorting:
     numbers: dict[str, float] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     attributes: int = 0
+    used: set[str] = field(default_factory=set)
+
+    def excluded(self, name: str, patterns: tuple[str, ...]) -> bool:
+        """Note that one of the patterns excludes a name, as it stands in the file or without prefixes."""
+        short = name
+        for prefix in _PREFIXES * 2:
+            short = short.removeprefix(prefix)
+        found = [p for p in patterns if fnmatch.fnmatchcase(name, p) or fnmatch.fnmatchcase(short, p)]
+        if found:
+            self.left_out.append(LeftOut(name, f"excluded by {found[0]}", False))
+            self.used.update(found)
+        return bool(found)
 
     def add(self, leaf: Leaf) -> None:
-        """Sort one leaf."""
+        """Sort one leaf; where two have the same path, as keys 1 and "1" do, the second gets a name of its own."""
         value, name = leaf.value, leaf.name
+        while name in self.tensors or name in self.numbers:
+            name += "′"
         if isinstance(value, Tensor):
             if value.shape == (0,):
                 self.left_out.append(LeftOut(name, "a placeholder of shape (0,): its numbers are elsewhere", True))
@@ -106,16 +120,16 @@ def select(value: Any, key: str | None = None, exclude: tuple[str, ...] = ()) ->
             sorting.left_out.append(_beside(name, inner))
             continue
         for leaf in leaves(inner, name):
-            pattern = next((p for p in exclude if fnmatch.fnmatchcase(leaf.name, p)), None)
-            if pattern is not None:
-                sorting.left_out.append(LeftOut(leaf.name, f"excluded by {pattern}", False))
-            else:
+            if not sorting.excluded(leaf.name, exclude):
                 sorting.add(leaf)
     if sorting.attributes:
         what = f"{sorting.attributes:,} attributes of modules that are no tensors, taken as the architecture"
         sorting.left_out.append(LeftOut("", what, False))
     if key is None and chosen:
         _sort_siblings(value, chosen, sorting, exclude)
+    unused = [pattern for pattern in exclude if pattern not in sorting.used]
+    if unused:
+        raise InputError(f"--exclude {unused[0]} is the pattern of no name in it; lcfs inspect lists them")
     return Selection(chosen, without_prefixes(sorting.tensors), sorting.numbers, tuple(sorting.left_out))
 
 
@@ -192,10 +206,9 @@ def _sort_siblings(value: Any, chosen: str, sorting: _Sorting, exclude: tuple[st
             full = joined(path, name)
             if name == key:
                 continue
-            pattern = next((p for p in exclude if fnmatch.fnmatchcase(full, p)), None)
-            if pattern is not None:
-                sorting.left_out.append(LeftOut(full, f"excluded by {pattern}", False))
-            elif _is_training(name, inner, here):
+            if sorting.excluded(full, exclude):
+                continue
+            if _is_training(name, inner, here):
                 sorting.left_out.append(_beside(full, inner))
             elif holds_tensors(inner):
                 sorting.left_out.append(_sibling(full, inner, own))

@@ -173,6 +173,19 @@ def _csr() -> Tensor:
         return torch.eye(3).to_sparse_csr()
 
 
+def _torchao(path: Path, kind: str = "torchao.dtypes.AffineQuantizedTensor") -> None:
+    """A tensor of a subclass that holds two others, as torchao's do."""
+
+    def tensor(index: int, storage: str, count: int) -> _Reduced:
+        stored = _Reduced("storage", "storage", _named(f"torch.{storage}Storage"), str(index), "cpu", count)
+        return _Reduced("torch._utils._rebuild_tensor_v2", stored, 0, (count,), (1,), False, {})
+
+    rebuild = _named("torch._utils._rebuild_wrapper_subclass")
+    parts = (tensor(0, "Char", 3), tensor(1, "Float", 1))
+    value = {"w": _Reduced("torch._tensor._rebuild_from_type_v2", rebuild, _named(kind), parts, None)}
+    torch_pickle(pickled(value), {"0": b"\x01\xfe\x03", "1": struct.pack("<f", 1.0)})(path)
+
+
 PLAIN = [
     Readable("zip", save(STATE), STATE),
     Readable("legacy", save(STATE, _use_new_zipfile_serialization=False), STATE),
@@ -265,6 +278,24 @@ HALVES = [
     ),
     Readable(
         "meta", save({"w": torch.empty(3, device="meta"), "b": torch.ones(2)}), {"b": torch.ones(2)}, blocking=("w",)
+    ),
+    Readable(
+        "two paths of one name",
+        save({1: torch.ones(2), "1": torch.zeros(2), "a.b": torch.ones(3), "a": {"b": torch.zeros(3)}}),
+        {"1": torch.ones(2), "1′": torch.zeros(2), "a.b": torch.ones(3), "a.b′": torch.zeros(3)},
+    ),
+    Readable(
+        "a tensor of torchao",
+        lambda path: _torchao(path),
+        {"w.0": _EIGHTH, "w.1": torch.tensor([1.0])},
+        stubs=("torchao.dtypes.AffineQuantizedTensor",),
+    ),
+    Readable(
+        "an unknown tensor",
+        lambda path: _torchao(path, "elsewhere.Quantized"),
+        {"w.0": _EIGHTH, "w.1": torch.tensor([1.0])},
+        blocking=("w",),
+        stubs=("elsewhere.Quantized",),
     ),
     Readable(
         "an object in the net",

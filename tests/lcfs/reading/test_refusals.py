@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import corpus
+import fuzz
 import pytest
 import torch
 from corpus import DAMAGED, STATE, Refused
@@ -113,6 +114,13 @@ def test_forms_of_attacks_are_inert(tmp_path: Path, pickled: bytes) -> None:
             load_state(path)
         assert "\n" not in str(refusal.value)
     assert not trace.exists()
+
+
+def test_mutated_files_end_in_tensors_or_a_sentence(tmp_path: Path) -> None:
+    """A portion of `make fuzz`; anything but an InputError ends it."""
+    read, refused = fuzz.fuzz(150, 0, tmp_path)
+    assert read + refused == 150
+    assert min(read, refused) > 5
 
 
 def test_keys_that_are_no_text_are_kept_apart(tmp_path: Path) -> None:
