@@ -1,6 +1,7 @@
 """Counts, lengths and bounds of a net on the terminal, ending in one verdict; numbers are rounded outward."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from lcfs.descriptions.counted import Report
@@ -23,6 +24,14 @@ def print_account(path: Path, state: NetState) -> None:
         print(f"  not read: {len(state.left_out) - _MOST_NAMED:,} more, which --json lists")
     if state.stubs:
         print(f"  classes that its pickle names, none of them run: {', '.join(state.stubs[:_MOST_NAMED])}")
+
+
+def print_assumptions(sentences: Sequence[str]) -> None:
+    """What was put together or taken for the same, and what the length takes for granted."""
+    for sentence in sentences[:_MOST_NAMED]:
+        print(f"  {sentence}")
+    if len(sentences) > _MOST_NAMED:
+        print(f"  {len(sentences) - _MOST_NAMED:,} more of these, which --json lists")
 
 
 def print_report(report: Report) -> None:

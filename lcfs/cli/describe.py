@@ -78,7 +78,7 @@ def bound(arguments: list[str]) -> int:
     from lcfs.analysis.counts import summarize_state
     from lcfs.cli import bound_report
     from lcfs.descriptions.counted import report
-    from lcfs.descriptions.files import described_numbers, read_net, refuse_partial
+    from lcfs.descriptions.files import assumptions, described_numbers, read_net, refuse_partial
     from lcfs.terminal import Percentage
     from theory import bounds
 
@@ -99,12 +99,14 @@ def bound(arguments: list[str]) -> int:
             math.ceil(held_out * options.test_samples), options.test_samples, options.delta
         )
     if options.json:
-        fields = {**dataclasses.asdict(found), "test_set_bound": test_set_bound, "file": _account(state)}
+        fields: dict[str, Any] = {**dataclasses.asdict(found), "test_set_bound": test_set_bound}
+        fields |= {"assumptions": assumptions(summary), "file": _account(state)}
         if math.isinf(found.verdict.samples_needed):  # which JSON has no number for
             fields["verdict"]["samples_needed"] = None
         print(json.dumps(fields, indent=1))
         return 0
     bound_report.print_account(options.file, state)
+    bound_report.print_assumptions(assumptions(summary))
     bound_report.print_report(found)
     if test_set_bound is not None:
         bound_report.print_held_out(test_set_bound, options.delta)
@@ -136,7 +138,7 @@ def inspect(arguments: list[str]) -> int:
     file, picture = options.file, options.picture
     from lcfs.analysis.counts import summarize_state
     from lcfs.cli import bound_report, reports
-    from lcfs.descriptions.files import described_numbers, is_run, read_net
+    from lcfs.descriptions.files import assumptions, described_numbers, is_run, read_net
     from lcfs.terminal import Percentage
 
     state = read_net(file, key=options.key, exclude=options.exclude)
@@ -145,6 +147,7 @@ def inspect(arguments: list[str]) -> int:
         print(json.dumps({**dataclasses.asdict(summary), "file": _account(state)}, indent=1, default=str))
         return 0
     bound_report.print_account(file, state)
+    bound_report.print_assumptions(assumptions(summary))
     reports.print_state(summary)
     if is_run(file):
         _inspect_first_layer(file, state.tensors, picture or file / "first_layer.png")

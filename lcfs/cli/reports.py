@@ -42,9 +42,6 @@ def print_state(summary: StateSummary) -> None:
     ]
     print(f"{summary.weights:,} numbers, {summary.nonzeros:,} not zero; {whole:,.0f} bits tensor by tensor")
     print_table(("tensor", "shape", "type", "non-zeros", "density", "different", "bits", "of all"), rows)
-    for row in summary.tensors:
-        if row.note:
-            print(f"  {row.name}: {row.note}")
     if whole:
         dearest = max(summary.tensors, key=tensor_bits)
         print(f"{dearest.name} pays most: {100 * tensor_bits(dearest) / whole:.1f} % of the bits")

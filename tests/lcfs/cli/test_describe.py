@@ -161,3 +161,16 @@ def test_printed_numbers_are_rounded_outward(share: float, number: int) -> None:
         assert number <= int(digit) * 10 ** int(power.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")))
     else:
         assert about == f"{number:,}"
+
+
+def test_what_is_taken_for_granted_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weight = torch.randn(20, 20)
+    state = {"a.weight_orig": weight, "a.weight_mask": torch.eye(20), "tied": weight, "x.lora_A": torch.ones(2, 2)}
+    torch.save({**state, "model_ema.w": torch.ones(3)}, tmp_path / "net.pt")
+    _, out, _ = call(capsys, "bound", str(tmp_path / "net.pt"), *SAMPLES)
+    assert "a.weight: a.weight_orig × a.weight_mask" in out
+    assert "an adapter: bounds hold only if" in out
+    assert "model_ema.w looks like a moving average" in out
+    assert "tied" not in out  # what is under a mask is not what it is tied to
+    _, out, _ = call(capsys, "bound", str(tmp_path / "net.pt"), *SAMPLES, "--json")
+    assert len(json.loads(out)["assumptions"]) == 3

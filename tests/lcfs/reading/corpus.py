@@ -81,6 +81,17 @@ def rezipped(value: Any, method: int) -> Callable[[Path], None]:
     return write
 
 
+def zipped(*names: str) -> Callable[[Path], None]:
+    """A zip archive with members of these names."""
+
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, "x")
+
+    return write
+
+
 def torch_pickle(pickled: bytes, storages: dict[str, bytes] | None = None) -> Callable[[Path], None]:
     """A torch zip with a pickle of one's own."""
 
@@ -495,9 +506,11 @@ DAMAGED = [
     Refused("gzip", content(b"\x1f\x8b" + bytes(99)), "gzip"),
     Refused(
         "a zip of photographs",
-        lambda path: zipfile.ZipFile(path, "w").writestr("a.jpg", "x"),
+        zipped("a.jpg"),
         "zip archive of something else",
     ),
+    Refused("torch.export", zipped("net/archive_format", "net/models/model.json"), "exported program"),
+    Refused("TorchScript of 2018", zipped("net/model.json", "net/tensors/0"), "exported program"),
     Refused("flipped bit", _flipped, "checksum"),
     Refused("encrypted flag", _directory(_set(8, b"\x01\x00")), "encrypted"),
     Refused("unknown method", _directory(_set(10, b"\x0c\x00")), "damaged"),
