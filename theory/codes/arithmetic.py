@@ -26,7 +26,7 @@ class ArithmeticEncoder:
         self._blocks: list[tuple[int, int]] = []  # (value, number of bits)
 
     def encode(self, cumulative: int, frequency: int, total: int) -> None:
-        """Appends a symbol: cumulative is the sum of the frequencies before it, total that of all.
+        """Append a symbol: cumulative is the sum of the frequencies before it, total that of all.
 
         Raises ValueError unless 0 ≤ cumulative, 1 ≤ frequency and cumulative + frequency ≤ total ≤ largest_total.
         """
@@ -97,7 +97,7 @@ class ArithmeticDecoder:
         return target
 
     def advance(self, cumulative: int, frequency: int) -> None:
-        """Goes on to the next symbol."""
+        """Go on to the next symbol."""
         self._offset -= self._unit * cumulative
         self._low += self._unit * cumulative
         self._range = self._unit * frequency

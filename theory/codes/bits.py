@@ -89,13 +89,13 @@ class Bits:
         return value & ((1 << len(self)) - 1)
 
     def take(self, count: int) -> "tuple[Bits, Bits]":
-        """(first `count` bits, rest). Raises ValueError if there are fewer."""
+        """First `count` bits, and the rest. Raises ValueError if there are fewer."""
         if count > len(self):
             raise ValueError(f"the code is truncated: {count} more bits were expected, {len(self)} are left")
         return self[:count], self[count:]
 
     def leading_zeros(self) -> int:
-        """How many zeros stand before the first one; the length if there is no one."""
+        """Number of zeros before the first one; the length if there is no one."""
         counted, width = 0, 64
         while counted < len(self):
             window = self[counted : counted + width]

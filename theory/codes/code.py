@@ -20,12 +20,12 @@ class Code(ABC, Generic[T]):
 
     @abstractmethod
     def decode(self, bits: Bits) -> tuple[T, Bits]:
-        """(x, what follows its codeword). Raises ValueError if bits do not begin with a codeword."""
+        """Object whose codeword the bits begin with, and what follows. Raises ValueError if they begin with none."""
 
     def length(self, x: T) -> int:
         """Number of bits of x's codeword."""
         return len(self.encode(x))
 
     def ideal(self, x: T) -> float:
-        """−log2 of the probability in bits that the code realizes up to rounding; `length` where nothing is rounded."""
+        """Bits −log2 of the probability that the code realizes up to rounding; `length` where nothing is rounded."""
         return float(self.length(x))

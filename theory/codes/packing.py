@@ -26,7 +26,7 @@ def pack(values: np.ndarray, width: int) -> Bits:
 
 
 def unpack(bits: Bits, width: int, count: int) -> tuple[np.ndarray, Bits]:
-    """(values [count] of `pattern_type(width)`, rest). Raises ValueError if there are fewer than count·width bits."""
+    """Values `[count]` of `pattern_type(width)`, and the rest. Raises ValueError for fewer than count·width bits."""
     fields, rest = bits.take(count * width)
     if width in (8, 16, 32, 64):
         return np.frombuffer(fields.to_bytes(), f">u{width // 8}").astype(pattern_type(width)), rest

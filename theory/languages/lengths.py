@@ -15,7 +15,7 @@ _ULPS = 16 * 2.0**-52  # covers the rounding of ln Γ, relative to the largest o
 
 
 def log2_binomial(n: float | np.ndarray, s: float | np.ndarray) -> float | np.ndarray:
-    """log2 C(n, s) for 0 ≤ s ≤ n, rounded up; 20.284 Mbit for the paper's largest nets at one per cent.
+    """Bits log2 C(n, s) of a subset, 0 ≤ s ≤ n, rounded up; 20.284 Mbit for the paper's largest nets at one per cent.
 
     >>> round(float(log2_binomial(256_000_000, 2_500_000)) / 1e6, 3)
     20.284
@@ -25,7 +25,7 @@ def log2_binomial(n: float | np.ndarray, s: float | np.ndarray) -> float | np.nd
 
 
 def log2_arrangements(counts: Sequence[int] | np.ndarray) -> float:
-    """log2 (s! / Π c_j!) for the occurrences c_j of each value, Σ c_j = s; rounded up."""
+    """Bits log2 (s! / Π c_j!) of an arrangement, for the occurrences c_j of each value, Σ c_j = s; rounded up."""
     occurrences = np.asarray(counts, dtype=np.float64)
     whole = float(gammaln(occurrences.sum() + 1.0))
     repeated = occurrences[occurrences > 1]  # ln 1! = 0

@@ -43,7 +43,7 @@ def write(writer: Writer, tied: Tied, patterns: np.ndarray, width: int, name: st
 
 
 def read(reader: Reader, shape: tuple[int, ...], width: int, name: str) -> tuple[np.ndarray, LayerStructure, int]:
-    """(patterns of the filter bank, structure, height). Raises ValueError if the shape is none of such an array."""
+    """Patterns of a filter bank, its structure, the image's height. Raises ValueError for a shape of no such array."""
     structure: LayerStructure = reader.read(Structure(), name, "structure word")
     height = reader.read(EliasDelta(), name, "structure word")
     size = structure.channels_out * (structure.channels_in // structure.groups) * structure.kernel**2

@@ -70,7 +70,7 @@ def describe(net: Net, structures: Mapping[str, Convolution] | None = None) -> D
 
 
 def decode(bits: Bits, layout: Layout) -> tuple[dict[str, np.ndarray], Found, Bits]:
-    """(arrays in float64, language and ledger, what follows) of bits that begin with a description.
+    """Arrays in float64, language and ledger, and what follows, of bits that begin with a description.
 
     Raises: ValueError if they do not.
     """

@@ -63,7 +63,7 @@ class Axis:
 
     @cached_property
     def sources(self) -> np.ndarray:
-        """`[out, kernel]` input positions in [0, size), −1 where a tap falls on zero padding."""
+        """Input positions `[out, kernel]` in [0, size), −1 where a tap falls on zero padding."""
         reads = self.stride * np.arange(self.out)[:, None] + self.dilation * np.arange(self.kernel) - self.before
         if self.mode == "circular":
             return reads % self.size
@@ -76,7 +76,7 @@ class Axis:
 
     @cached_property
     def gram(self) -> np.ndarray:
-        """`[kernel, kernel]` integers: at how many output positions do two taps read the same pixel."""
+        """Numbers `[kernel, kernel]` of output positions at which two taps read the same pixel."""
         same = self.sources[:, :, None] == self.sources[:, None, :]
         return (same & (self.sources >= 0)[:, :, None]).sum(0)
 

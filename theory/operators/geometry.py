@@ -74,22 +74,22 @@ class Geometry:
 
     @property
     def out_image(self) -> tuple[int, ...]:
-        """(out_channels, *out_spatial), the image that a next layer sees."""
+        """Image that a next layer sees, (out_channels, *out_spatial)."""
         return (self.out_channels, *self.out_spatial)
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
-        """(out_channels, in_channels / groups, *kernel), the shape of w."""
+        """Shape of w, (out_channels, in_channels / groups, *kernel)."""
         return (self.out_channels, self.in_channels // self.groups, *(axis.kernel for axis in self.axes))
 
     @property
     def local_shape(self) -> tuple[int, ...]:
-        """(*out_spatial, *weight_shape), a filter bank for each output position, as in LocallyConnected."""
+        """Shape (*out_spatial, *weight_shape) of a filter bank for each output position, as in LocallyConnected."""
         return (*self.out_spatial, *self.weight_shape)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(rows, columns) of W."""
+        """Shape of W, (rows, columns)."""
         return math.prod(self.out_image), math.prod(self.image)
 
     @property
@@ -104,7 +104,7 @@ class Geometry:
 
     @cached_property
     def sources(self) -> np.ndarray:
-        """`[positions, taps]` pixel of the flattened image that each tap reads, −1 on zero padding."""
+        """Pixel of the flattened image that each tap reads, `[positions, taps]`, −1 on zero padding."""
         table = np.zeros((1, 1), dtype=np.intp)
         for axis in self.axes:
             inner = axis.sources[None, :, None, :]
@@ -114,7 +114,7 @@ class Geometry:
         return table
 
     def gram(self) -> np.ndarray:
-        """`[taps, taps]` integers G with EᵀE = I ⊗ G, one block for each (output, input) channel pair.
+        """Integers G, `[taps, taps]`, with EᵀE = I ⊗ G, one block for each (output, input) channel pair.
 
         Diagonal where no taps collide: G[t, t] = number of output positions at which tap t meets the image.
         """
