@@ -3,7 +3,7 @@
 from lcfs.data.dataset import Dataset, ImageSet, pixel_permutation, with_random_labels
 from lcfs.data.datasets import facts, load
 from lcfs.data.fetching import VerifiedFile, fetch, verify
-from lcfs.data.names import DATASETS, Facts
+from lcfs.data.names import DATASETS, Facts, is_named, stream_name
 
 __all__ = [
     "DATASETS",
@@ -13,8 +13,10 @@ __all__ = [
     "VerifiedFile",
     "facts",
     "fetch",
+    "is_named",
     "load",
     "pixel_permutation",
+    "stream_name",
     "verify",
     "with_random_labels",
 ]

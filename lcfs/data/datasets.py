@@ -14,7 +14,7 @@ from lcfs.data import download as downloads
 from lcfs.data.dataset import Dataset, ImageSet, split_off
 from lcfs.data.download import SOURCES
 from lcfs.data.formats import read
-from lcfs.data.names import FILE_SUFFIX, NAMED, Facts, check_name
+from lcfs.data.names import FILE_SUFFIX, NAMED, Facts, check_name, stream_name, stream_of
 from lcfs.data.signals import Signals
 from lcfs.errors import InputError
 
@@ -35,7 +35,8 @@ def load(
     """A data set on the CPU, downloaded first if it is not there.
 
     Args:
-        name: one of `DATASETS`, or an .npz file of one's own (see `Dataset.from_arrays`).
+        name: one of `DATASETS`, `signals:SAMPLES:SEED` for the two last arguments in one word, or an .npz file of one's
+            own (see `Dataset.from_arrays`).
         folder: where its files lie, or the folder above; by default $LCFS_DATA, then the user's cache.
         validation: number of images to draw from the training set, in 0…len(train) - 1.
         seed: chooses the validation images, in 0…2³² - 1; the test set never depends on it.
@@ -54,6 +55,8 @@ def load(
     >>> load("digits").image_shape
     (1, 8, 8)
     """
+    if (of_stream := stream_of(name)) is not None:
+        name, samples, data_seed = "signals", *of_stream
     _check_stream(name, samples, data_seed)
     if name.endswith(FILE_SUFFIX):
         return _from_file(Path(name).expanduser(), validation, seed)
@@ -71,7 +74,8 @@ def load(
         *batches, test = (_image_set(*read(name, place, file, NAMED[name].classes)) for file in SOURCES[name].files)
         train = _concatenate(batches)
     train, held_out = split_off(train, validation, seed)
-    return Dataset(name, train, held_out, test, NAMED[name].classes, NAMED[name].mean, NAMED[name].std)
+    known, name = NAMED[name], stream_name(samples, data_seed) if samples else name
+    return Dataset(name, train, held_out, test, known.classes, known.mean, known.std)
 
 
 def facts(name: str) -> Facts:
@@ -83,7 +87,7 @@ def facts(name: str) -> Facts:
         own = load(name)
         return Facts(own.image_shape, own.classes, own.mean, own.std, own.train.images.dtype == torch.uint8)
     check_name(name)
-    return NAMED[name]
+    return NAMED["signals" if stream_of(name) is not None else name]
 
 
 def _check_stream(name: str, samples: int, data_seed: int) -> None:

@@ -35,7 +35,7 @@ def fetch(name: str, folder: str | Path | None = None, source: str | Path | None
         InputError: an unknown name, a missing or damaged source, or no network; the folder is then as before.
     """
     check_name(name)
-    if name == "signals":
+    if name.startswith("signals"):
         return Path(signals.__file__)
     if name == "digits":
         import sklearn.datasets

@@ -1,5 +1,6 @@
 """The data sets that have a name, and what is fixed about each: shape, classes, constants of normalization."""
 
+import re
 from dataclasses import dataclass
 
 from lcfs.errors import InputError
@@ -33,11 +34,36 @@ NAMED = {
     "svhn": Facts((3, 32, 32), 10, (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
 }
 DATASETS = tuple(NAMED)
+_STREAM = re.compile(r"signals:([1-9]\d{0,8}):(0|[1-9]\d{0,9})")
 FILE_SUFFIX = ".npz"
 """A data set whose name ends so is a file of one's own."""
 
 
+def stream_name(samples: int, data_seed: int) -> str:
+    """The name of so many signals from the stream of a seed.
+
+    >>> stream_name(400_000, 1)
+    'signals:400000:1'
+    """
+    return f"signals:{samples}:{data_seed}"
+
+
+def stream_of(name: str) -> tuple[int, int] | None:
+    """(samples, data_seed) of such a name, None of any other.
+
+    >>> stream_of("signals:400000:1"), stream_of("signals")
+    ((400000, 1), None)
+    """
+    matched = _STREAM.fullmatch(name)
+    return None if matched is None else (int(matched[1]), int(matched[2]))
+
+
+def is_named(name: str) -> bool:
+    """Whether a data set of everyone's has this name: one of `DATASETS`, or `signals:SAMPLES:SEED`."""
+    return name in NAMED or stream_of(name) is not None
+
+
 def check_name(name: str) -> None:
     """Raises InputError unless a data set has this name."""
-    if name not in NAMED:
+    if not is_named(name):
         raise InputError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}, and any FILE{FILE_SUFFIX}")

@@ -24,6 +24,7 @@ from theory.languages import Description, Found
 _UNIT = 10_000  # normalization constants are written in ten-thousandths
 _LARGEST = 1 << 29  # weights; a forged word must not fill the memory
 _DELTA = EliasDelta()
+_RESNET = "resnet18"
 
 
 def ten_thousandths(constants: Sequence[float]) -> tuple[int, ...]:
@@ -50,7 +51,9 @@ class FloatPredictor:
 
     def word(self) -> Bits:
         """The architecture word: self-delimiting, some 100 bits for three channels."""
-        numbers = [self.base_channels, (self.kernel_size + 1) // 2, *self.image, self.classes]
+        # The kernels of chains are fixed, so there the second number says how many axes the grid has: 2, of signals 1.
+        second = (self.kernel_size + 1) // 2 if self.architecture == _RESNET else len(self.image) - 1
+        numbers = [self.base_channels, second, *self.image, self.classes]
         parts = [Uniform(len(ARCHITECTURES)).encode(ARCHITECTURES.index(self.architecture))]
         parts += [_DELTA.encode(number) for number in numbers]
         parts += [Uniform(_UNIT).encode(number) for number in self.mean]
@@ -62,11 +65,17 @@ class FloatPredictor:
     def parse(cls, bits: Bits) -> tuple["FloatPredictor", Bits]:
         """(the predictor, the bits behind its word). Raises ValueError for bits that are no word of a net."""
         index, bits = Uniform(len(ARCHITECTURES)).decode(bits)
+        base_channels, bits = _DELTA.decode(bits)
+        second, bits = _DELTA.decode(bits)
+        resnet = ARCHITECTURES[index] == _RESNET
+        kernel_size, axes = (2 * second - 1, 2) if resnet else (3, second)
+        if axes > 2:
+            raise ValueError(f"the word promises a grid of {axes} axes, and nets take one or two")
         numbers = []
-        for _ in range(6):
+        for _ in range(axes + 2):
             number, bits = _DELTA.decode(bits)
             numbers.append(number)
-        base_channels, half, channels, height, width, classes = numbers
+        channels, *grid, classes = numbers
         if channels > len(bits):
             raise ValueError(f"the word promises {channels} channels and only {len(bits)} bits follow")
         constants = []
@@ -75,9 +84,8 @@ class FloatPredictor:
             constants.append(constant)
         seed, bits = _DELTA.decode(bits)
         mean, std = tuple(constants[:channels]), tuple(constant + 1 for constant in constants[channels:])
-        image, permutation_seed = (channels, height, width), None if seed == 1 else seed - 2
-        architecture, kernel_size = ARCHITECTURES[index], 2 * half - 1
-        return cls(architecture, base_channels, kernel_size, image, classes, mean, std, permutation_seed), bits
+        image, permutation_seed = (channels, *grid), None if seed == 1 else seed - 2
+        return cls(ARCHITECTURES[index], base_channels, kernel_size, image, classes, mean, std, permutation_seed), bits
 
     def layout(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the arrays in the order in which they are described.
@@ -111,11 +119,12 @@ class FloatPredictor:
         return net.eval()
 
     def inputs(self, images: Tensor) -> Tensor:
-        """uint8 `[b, c, h, w]` → what the net sees, float64."""
-        shape = (1, -1, 1, 1)
+        """Bytes or floats `[b, c, *grid]` → what the net sees, float64; bytes are taken for fractions of 255."""
+        shape = (1, -1, *[1] * (images.ndim - 2))
         mean = torch.tensor(self.mean, dtype=torch.float64, device=images.device).view(shape) / _UNIT
         std = torch.tensor(self.std, dtype=torch.float64, device=images.device).view(shape) / _UNIT
-        x = (images.double() / 255 - mean) / std
+        x = images.double() / 255 if images.dtype == torch.uint8 else images.double()
+        x = (x - mean) / std
         if self.permutation_seed is None:
             return x
         order = data.pixel_permutation(self.permutation_seed, self.image).to(images.device)

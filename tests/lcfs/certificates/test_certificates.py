@@ -21,6 +21,7 @@ from lcfs.certificates.report import print_certificate
 from lcfs.config import Architecture, AugmentConfig, OptimizerConfig, TrainConfig
 from lcfs.descriptions.float_nets import FloatPredictor
 from lcfs.errors import InputError
+from lcfs.nets.architectures import ARCHITECTURES
 from lcfs.runs import Run
 from lcfs.training.loop import train
 from theory import bounds
@@ -260,15 +261,22 @@ def test_random_labels_are_refused(tmp_path: Path) -> None:
         certify(path)
 
 
-PREDICTORS = st.tuples(
-    st.sampled_from(["s-conv", "d-fc", "3-fc", "resnet18"]),
-    st.integers(1, 300),
-    st.sampled_from([3, 5, 7]),
-    st.tuples(st.just(2), st.integers(1, 64), st.integers(1, 64)),
-    st.integers(2, 100),
-    st.tuples(*[st.integers(0, 9999)] * 2),
-    st.tuples(*[st.integers(1, 10_000)] * 2),
-    st.one_of(st.none(), st.integers(0, 2**32)),
+def _predictors(architecture: str, axes: int, kernels: st.SearchStrategy[int]) -> st.SearchStrategy[tuple]:
+    return st.tuples(
+        st.just(architecture),
+        st.integers(1, 300),
+        kernels,
+        st.tuples(st.just(2), *[st.integers(1, 64)] * axes),
+        st.integers(2, 100),
+        st.tuples(*[st.integers(0, 9999)] * 2),
+        st.tuples(*[st.integers(1, 10_000)] * 2),
+        st.one_of(st.none(), st.integers(0, 2**32)),
+    )
+
+
+PREDICTORS = st.one_of(
+    _predictors("resnet18", 2, st.sampled_from([3, 5, 7])),
+    *(_predictors(name, axes, st.just(3)) for name in ARCHITECTURES if name != "resnet18" for axes in (1, 2)),
 )
 
 
@@ -347,3 +355,22 @@ def test_the_header_is_readable(file: Path) -> None:
     content = file.read_bytes()
     header = json.loads(content[start : start + int.from_bytes(content[len(container.MAGIC) : start], "little")])
     assert header["train"]["data"] == "digits"
+
+
+def test_a_run_on_signals_is_certified_and_verified(tmp_path: Path) -> None:
+    optimizer = OptimizerConfig("beta-lasso", l1_conv=5e-3, l1_fc=2e-3, beta=10.0)
+    config = TrainConfig(
+        "s-fc",
+        base_channels=2,
+        data="signals",
+        epochs=2,
+        batch_size=100,
+        permute_pixels=True,
+        optimizer=optimizer,
+        augment=AugmentConfig(crop=0, flip=False),
+    )
+    trained = train(config, tmp_path / "run")
+    certificate = certify(tmp_path / "run")
+    certificate.write(tmp_path / "net.cert")
+    assert verify(tmp_path / "net.cert").verified
+    assert abs(certificate.train_errors / certificate.train.images - trained.train_error) < 0.02

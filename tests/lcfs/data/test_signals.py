@@ -129,5 +129,10 @@ def test_samples_of_the_stream_by_name() -> None:
     for wrong in ({"samples": -1}, {"samples": 5, "data_seed": 2**32 - 1}, {"data_seed": -1}):
         with pytest.raises(InputError, match=r"samples|data_seed"):
             data.load("signals", **wrong)
+    again = data.load("signals:3000:1", validation=500, seed=2)
+    assert again.train.fingerprint() == loaded.train.fingerprint()
+    assert again.name == loaded.name == data.stream_name(3000, 1)
+    assert data.facts(again.name) == data.facts("signals")
+    assert not any(map(data.is_named, ("signals:0:1", "signals:5:", "signals:05:1", "signal", "signals:5:-1")))
     with pytest.raises(InputError, match="digits is what it is"):
         data.load("digits", samples=5)
