@@ -8,12 +8,14 @@ import numpy as np
 from torch import Tensor
 
 from lcfs.analysis.first_layer import FirstLayer
+from lcfs.analysis.geometry import InputMap
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import SubFigure
 
 _COLUMNS = 12
+_NUMBERED = 100  # inputs whose numbers still fit a map
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -47,6 +49,22 @@ def first_layer(layer: FirstLayer, path: Path) -> Path:
         axis.set(xlabel="share of the units", ylabel="explained of a unit at least", ylim=(0, 1.02), xlim=(0, 1))
         axis.legend(frameon=False)
         axis.spines[["top", "right"]].set_visible(False)
+    return _save(figure, path)
+
+
+def input_map(places: InputMap, path: Path, *, permutation: Tensor | None = None, names: Sequence[str] = ()) -> Path:
+    """Every input where the net's masks put it, coloured by its true place in row-major order, with its name if it has
+    one. Writes a PNG and returns its path."""
+    figure, axis = plt.subplots(figsize=(5, 5), layout="constrained")
+    count = len(places.coordinates)
+    truth = np.arange(count) if permutation is None else permutation.numpy()
+    axis.scatter(*places.coordinates.T, c=truth, cmap="twilight", s=30)
+    for at, place in zip(places.coordinates, map(int, truth), strict=True):
+        if not np.isnan(at).any() and (names or count <= _NUMBERED):
+            label = names[place] if names else str(place)
+            axis.annotate(label, at, fontsize=7, xytext=(3, 3), textcoords="offset points")
+    axis.set(xticks=[], yticks=[], aspect="equal", title=f"{places.kept:.0%} of the true neighbours kept")
+    axis.spines[:].set_visible(False)
     return _save(figure, path)
 
 

@@ -1,5 +1,6 @@
 """lcfs bound and lcfs inspect: what a checkpoint holds, what its first layer learned, and what follows from it."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -16,6 +17,9 @@ from lcfs.errors import InputError
 
 if TYPE_CHECKING:
     from lcfs.reading import NetState
+
+
+_CORRELATED = 5_000  # examples whose inputs are correlated, for comparison
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,9 @@ def _inspect_first_layer(run: Path, state: dict[str, Any], picture: Path) -> Non
     from lcfs import data
     from lcfs.analysis import pictures
     from lcfs.analysis.first_layer import first_layer
+    from lcfs.analysis.geometry import input_map
     from lcfs.cli import reports
+    from lcfs.data.configured import load_configured
     from lcfs.runs import Run
 
     config = Run.open(run).config()
@@ -168,8 +174,18 @@ def _inspect_first_layer(run: Path, state: dict[str, Any], picture: Path) -> Non
     permutation = data.pixel_permutation(config.seed, image) if config.permute_pixels else None
     layer = first_layer(config.architecture, state, image, permutation=permutation)
     reports.print_first_layer(layer)
+    examples, names = None, ()
+    with contextlib.suppress(InputError):  # data that are not here are no reason to say nothing of the net
+        dataset = load_configured(config, download=False)
+        examples, names = dataset.train.images[:_CORRELATED], dataset.input_names
+    places = input_map(state, image, permutation=permutation, examples=examples)
+    if places is not None:
+        reports.print_input_map(places)
     try:
         pictures.first_layer(layer, picture)
+        if places is not None:
+            drawn = pictures.input_map(places, picture.with_name("input_map.png"), permutation=permutation, names=names)
+            print(f"map of the inputs: {drawn}")
     except OSError as error:
         raise InputError(f"{picture} cannot be written ({error.strerror}); pass another --picture") from error
     print(f"picture: {picture}")

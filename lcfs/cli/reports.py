@@ -1,9 +1,11 @@
 """What a person sees on the terminal of a run, its description and its first layer."""
 
+import math
 from pathlib import Path
 
 from lcfs.analysis.counts import StateSummary
 from lcfs.analysis.first_layer import LEAST_NONZEROS, FirstLayer
+from lcfs.analysis.geometry import InputMap
 from lcfs.cli.bound_report import print_verdict
 from lcfs.config import TrainConfig
 from lcfs.descriptions.counted import tensor_bits
@@ -50,7 +52,8 @@ def print_state(summary: StateSummary) -> None:
 def print_first_layer(layer: FirstLayer) -> None:
     """Measures of the first layer's filters, and the convolution that it is nearest to."""
     units = len(layer.filters)
-    print(f"{layer.name}: {units:,} filters, {layer.measured:,} measured, of {LEAST_NONZEROS} non-zeros or more")
+    least = LEAST_NONZEROS[1 if layer.filters.shape[-2] == 1 else 2]
+    print(f"{layer.name}: {units:,} filters, {layer.measured:,} measured, of {least} non-zeros or more")
     if layer.measures:
         rows = [(m.name, *(f"{value:.2f}" for value in (*m.quantiles, m.permuted))) for m in layer.measures]
         print_table(("of a filter", "10 %", "median", "90 %", "median, pixels permuted"), rows)
@@ -64,6 +67,15 @@ def print_first_layer(layer: FirstLayer) -> None:
             for name, found in (("as trained", match), ("pixels permuted", permuted))
         ]
         print_table(("", "energy left over", "slots held", "templates for 90 %, no slots"), rows)
+
+
+def print_input_map(places: InputMap) -> None:
+    """How much of the true neighbourhood of the inputs the masks of the first layer keep, and rivals."""
+    print(f"where the inputs lie, by how often two feed the same of {places.units:,} units; true neighbours kept:")
+    plain = "no data here" if math.isnan(places.correlations) else f"{places.correlations:.1%}"
+    shuffled = f"{places.shuffled:.1%} ± {places.deviation:.1%}"
+    rows = [(f"{places.kept:.1%}", shuffled, plain, f"{places.chance:.1%}")]
+    print_table(("by the masks", "shuffled masks", "correlations", "chance"), rows)
 
 
 def _needed(match: Match) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor
 from lcfs.optim import plain
 from lcfs.optim.rule import Rule
 
-WORTH_COMPILING = plain.CHUNK  # weights: of fewer, `plain` takes well below a millisecond
+WORTH_COMPILING = 1 << 14  # weights: of fewer, `plain` takes some ten microseconds
 _SHARE = 1 << 20  # least number of weights worth a thread of their own
 
 _SOURCE = r"""
