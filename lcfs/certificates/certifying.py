@@ -75,7 +75,12 @@ def certify(
         dataset = data.load(quantized.data, folder=data_dir or quantized.data_dir)
         return certify_quantized(quantized.architecture, load_state(path), dataset, delta=delta, origin=str(path))
     config = opened.config()
-    dataset = data.load(config.data, folder=data_dir or config.data_dir, validation=config.validation, seed=config.seed)
+    name = data.stream_name(config.samples, config.data_seed) if config.samples else config.data
+    if not data.is_named(name):
+        raise InputError(
+            f"{run} was trained on {name}, which a verifier does not have; certify nets of named data sets"
+        )
+    dataset = data.load(name, folder=data_dir or config.data_dir, validation=config.validation, seed=config.seed)
     return certify_state(
         config, load_state(path), dataset, delta=delta, candidates=candidates, on_attempt=on_attempt, origin=str(path)
     )

@@ -59,7 +59,7 @@ def _unusable(claim: Certificate, decoded: Decoded) -> list[str]:
     if (claim.train.split, claim.test.split) != ("train", "test"):
         wrong.append(f"the samples are {claim.train.split} and {claim.test.split}, expected train and test")
     sample = claim.train
-    if sample.data not in data.DATASETS:
+    if type(sample.data) is not str or not data.is_named(sample.data):
         return [*wrong, f"the data set {sample.data!r} is unknown; known are {', '.join(data.DATASETS)}"]
     if type(sample.validation) is not int or type(sample.seed) is not int or sample.validation < 0:
         return [*wrong, f"validation is {sample.validation!r} and seed {sample.seed!r}, expected integers"]

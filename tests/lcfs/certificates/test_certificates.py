@@ -357,12 +357,15 @@ def test_the_header_is_readable(file: Path) -> None:
     assert header["train"]["data"] == "digits"
 
 
-def test_a_run_on_signals_is_certified_and_verified(tmp_path: Path) -> None:
+@pytest.mark.parametrize("samples", [0, 3000])
+def test_a_run_on_signals_is_certified_and_verified(samples: int, tmp_path: Path) -> None:
     optimizer = OptimizerConfig("beta-lasso", l1_conv=5e-3, l1_fc=2e-3, beta=10.0)
     config = TrainConfig(
         "s-fc",
         base_channels=2,
         data="signals",
+        samples=samples,
+        data_seed=1,
         epochs=2,
         batch_size=100,
         permute_pixels=True,
@@ -373,4 +376,6 @@ def test_a_run_on_signals_is_certified_and_verified(tmp_path: Path) -> None:
     certificate = certify(tmp_path / "run")
     certificate.write(tmp_path / "net.cert")
     assert verify(tmp_path / "net.cert").verified
+    assert certificate.train.images == (samples or 4000)
+    assert certificate.train.data == ("signals:3000:1" if samples else "signals")
     assert abs(certificate.train_errors / certificate.train.images - trained.train_error) < 0.02
