@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: venv demo test test-slow fuzz lint docs bench gpu clean
+.PHONY: venv demo test test-slow fuzz lint docs bench gpu clean test-reliability
 
 venv: $(VENV)/.ready
 
@@ -23,6 +23,9 @@ test-slow: venv
 # 100,000 mutated files against lcfs.reading, some minutes.
 fuzz: venv
 	PYTHONPATH=. $(BIN)/python tests/lcfs/reading/fuzz.py
+# Twenty minutes of random kills, full disks, damaged files and rival writers; `make test` has a sample of each.
+test-reliability: venv
+	LCFS_RELIABILITY=full $(BIN)/python -m pytest -s tests/reliability
 
 lint: venv
 	$(BIN)/ruff check .
