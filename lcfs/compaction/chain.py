@@ -106,23 +106,23 @@ def kept_indices(stages: list[Stage], dead: Mapping[str, Tensor]) -> dict[str, T
 
 def cuts(stages: list[Stage], kept: Mapping[str, Tensor]) -> dict[str, Cut]:
     """By name, every parameter and buffer of which something goes when only the `kept` channels stay."""
-    found: dict[str, Cut] = {}
+    cut_by_name: dict[str, Cut] = {}
     inputs: Tensor | None = None
     for i, stage in enumerate(stages):
         outputs = kept.get(stage.name)
         pairs = zip(stage.dims, (outputs, inputs), strict=True)
-        found[f"{stage.name}.weight"] = [(dim, index) for dim, index in pairs if index is not None]
+        cut_by_name[f"{stage.name}.weight"] = [(dim, index) for dim, index in pairs if index is not None]
         if outputs is not None:
             if stage.layer.bias is not None:
-                found[f"{stage.name}.bias"] = [(0, outputs)]
+                cut_by_name[f"{stage.name}.bias"] = [(0, outputs)]
             if stage.norm is not None:
                 units = _units(outputs, stage.norm.num_features // stage.channels)
                 for key in ("weight", "bias", "running_mean", "running_var"):
-                    found[f"{stage.norm_name}.{key}"] = [(0, units)]
+                    cut_by_name[f"{stage.norm_name}.{key}"] = [(0, units)]
         last = i + 1 == len(stages)
         wide = not last and isinstance(stages[i + 1].layer, nn.Linear)
         inputs = _units(outputs, stage.positions) if wide and outputs is not None else outputs
-    return {name: cut for name, cut in found.items() if cut}
+    return {name: cut for name, cut in cut_by_name.items() if cut}
 
 
 def take(tensor: Tensor, cut: Cut) -> Tensor:
@@ -183,7 +183,7 @@ def _stage(children: dict[str, nn.Module], after: LinearMap | None) -> Stage:
     if len(relus) != (after is not None) or max(len(norms), len(dropouts), len(unflattens)) > 1:
         raise InputError(f"{name} must be followed by at most one BatchNorm, then one ReLU unless it is the last layer")
     norm_name, norm = norms[0] if norms else (None, None)
-    dropout, unflatten = (found[0] if found else None for found in (dropouts, unflattens))
+    dropout, unflatten = (keys[0] if keys else None for keys in (dropouts, unflattens))
     return Stage(name, layer, norm_name, norm, dropout, unflatten, channels, positions)
 
 

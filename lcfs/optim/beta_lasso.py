@@ -96,7 +96,7 @@ class BetaLasso(torch.optim.Optimizer):
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """As torch's, for the copies too."""
+        """Forget all gradients, as torch does, those of the copies too."""
         super().zero_grad(set_to_none)
         for copy in self.copies.values():
             copy.grad = None
@@ -139,7 +139,7 @@ class BetaLasso(torch.optim.Optimizer):
             self._nonzeros[parameter] = count
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch's, but master copies stay float32 (torch casts state to the dtype of its parameter)."""
+        """Take a state as torch does, but keep master copies in float32 (torch casts to the dtype of a parameter)."""
         super().load_state_dict(state_dict)
         saved = [index for group in state_dict["param_groups"] for index in group["params"]]
         own = [parameter for group in self.param_groups for parameter in group["params"]]

@@ -136,11 +136,11 @@ def study_urls(uri: str, address: str) -> Mapping[str, str]:
         uri: MLflow's store.
         address: where MLflow's pages are served, as http://127.0.0.1:5000.
     """
-    found = connect(uri).search_experiments(order_by=["last_update_time DESC"])
+    experiments = connect(uri).search_experiments(order_by=["last_update_time DESC"])
     return {
         one.name: f"{address}/#/experiments/{one.experiment_id}/runs?workflowType=machine_learning"
         f"&viewStateShareKey={_view.KEY}"
-        for one in found
+        for one in experiments
         if _view.TAG in one.tags
     }
 

@@ -75,13 +75,13 @@ class LaunchMirror:
 
     def _earlier(self, launch: Launch) -> list[tuple[Launch, str | None]]:
         """The study's other launches, under which are the cells that they trained."""
-        found: list[tuple[Launch, str | None]] = []
+        earlier: list[tuple[Launch, str | None]] = []
         for folder in launches_below(self._runs):
             with contextlib.suppress(ValueError):  # a damaged one concerns lcfs sync alone
                 other = read_launch(folder)
                 if other.launch_id != launch.launch_id and other.experiment == launch.experiment:
-                    found.append((other, send_launch(folder, self._uri)))
-        return found
+                    earlier.append((other, send_launch(folder, self._uri)))
+        return earlier
 
 
 def line(error: BaseException) -> str:

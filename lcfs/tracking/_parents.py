@@ -53,11 +53,11 @@ def places(path: Path, launches: Sequence[tuple[Launch, str | None]]) -> list[Pl
         launches: those of its folder, each with the id of its run in MLflow, None where MLflow lacks it.
     """
     parents = {launch.launch_id: run_id for launch, run_id in launches}
-    found = []
+    shown = []
     for experiment in sorted({launch.experiment for launch, _ in launches}):
         if launch := launch_of(path.name, (one for one, _ in launches if one.experiment == experiment)):
-            found.append(_place(path, launch, parents[launch.launch_id]))
-    return found
+            shown.append(_place(path, launch, parents[launch.launch_id]))
+    return shown
 
 
 def _place(path: Path, launch: Launch, parent: str | None) -> Place:
@@ -91,8 +91,8 @@ def _run_of(client: Any, experiment: str, launch: Launch, known: State | None) -
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # otherwise the store was made anew
                 raise
-    if found := client.search_runs([experiment], f"tags.`lcfs.launch_id` = '{launch.launch_id}'"):
-        return found[0]
+    if runs := client.search_runs([experiment], f"tags.`lcfs.launch_id` = '{launch.launch_id}'"):
+        return runs[0]
     tags = {"lcfs.launch_id": launch.launch_id, "lcfs.pid": str(launch.pid), "lcfs.host": launch.host}
     return client.create_run(experiment, round(1000 * launch.started), tags, run_name=f"launch of {launch.study}")
 

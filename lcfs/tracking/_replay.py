@@ -91,8 +91,8 @@ def _run_of(client: Any, uri: str, path: Path, place: Place, state: State) -> tu
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # otherwise the store was made anew
                 raise
     environment = dict(flatten(json.loads((path / "environment.json").read_text())))
-    if found := _search(client, place, environment["run_id"]):
-        return found[0], False
+    if runs := _search(client, place, environment["run_id"]):
+        return runs[0], False
     records = read_records(path / "metrics.jsonl")
     created = int(1000 * (path / "config.json").stat().st_mtime)
     start = min(created, _stamp(records[0], created)) if records else created
@@ -108,8 +108,8 @@ def _search(client: Any, place: Place, run_id: str) -> list[Any]:
         experiments = [named.experiment_id] if named else []
     else:
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    found = client.search_runs(experiments, f"tags.`lcfs.run_id` = '{run_id}'") if experiments else []
-    return [run for run in found if place.of_study or "lcfs.study" not in run.data.tags]
+    runs = client.search_runs(experiments, f"tags.`lcfs.run_id` = '{run_id}'") if experiments else []
+    return [run for run in runs if place.of_study or "lcfs.study" not in run.data.tags]
 
 
 def _log_place(client: Any, run: Any, path: Path, place: Place) -> None:

@@ -59,7 +59,7 @@ def _swept(cells: Sequence[Mapping[str, str]]) -> list[str]:
     for cell in sorted(cells, key=len, reverse=True):
         for name, value in cell.items():
             values.setdefault(name, set()).add(value)
-    return [name for name, found in values.items() if len(found) > 1 and name != "row"]
+    return [name for name, taken in values.items() if len(taken) > 1 and name != "row"]
 
 
 def _cards(parallel: Sequence[Sequence[str]]) -> Iterable[dict[str, Any]]:

@@ -25,14 +25,14 @@ def experiment_id(client: Any, uri: str, name: str, runs: Path) -> str:
     from mlflow.exceptions import MlflowException
 
     folder = artifact_folder(uri, runs)
-    if found := client.get_experiment_by_name(name):
-        return found.experiment_id
+    if experiment := client.get_experiment_by_name(name):
+        return experiment.experiment_id
     try:
         root = (folder / name).as_uri() if folder else None
         return client.create_experiment(name, artifact_location=root, tags=_EXPERIMENT_TAGS)
     except MlflowException:  # another process was first
-        if found := client.get_experiment_by_name(name):
-            return found.experiment_id
+        if experiment := client.get_experiment_by_name(name):
+            return experiment.experiment_id
         raise
 
 
@@ -98,11 +98,11 @@ def log_data(client: Any, run: Any, data: Sequence[DataMark]) -> None:
 
 def log_artifacts(client: Any, run_id: str, files: Iterable[Path], sent: Mapping[str, int]) -> dict[str, int]:
     """Files that are new or changed since `sent` (name -> mtime in ns); returns the new `sent`."""
-    found = {file: file.stat().st_mtime_ns for file in sorted(files) if file.is_file()}
-    for file, stamp in found.items():
+    stamps = {file: file.stat().st_mtime_ns for file in sorted(files) if file.is_file()}
+    for file, stamp in stamps.items():
         if sent.get(file.name) != stamp:
             client.log_artifact(run_id, str(file))
-    return {file.name: stamp for file, stamp in found.items()}
+    return {file.name: stamp for file, stamp in stamps.items()}
 
 
 def _parts(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:

@@ -60,12 +60,12 @@ def smallest_removed(
     sizes = torch.cat([t[mask].abs() for t, mask in zip(tensors, masks, strict=True)])
     kept = torch.ones_like(sizes, dtype=torch.bool)
     kept[sizes.argsort(stable=True)[: int(fraction * len(sizes))]] = False
-    found = []
+    remaining = []
     for mask, part in zip(masks, kept.split([int(mask.sum()) for mask in masks]), strict=True):
         after = mask.clone()
         after[mask] = part
-        found.append(after)
-    return found
+        remaining.append(after)
+    return remaining
 
 
 class Pruning:
@@ -126,9 +126,9 @@ class Pruning:
 
 def round_metrics(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """`round/N/…` of each round's last epoch, from the lines of metrics.jsonl: test accuracy, non-zero weights."""
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for row in rows:
         if "test/accuracy" in row:
-            found[f"round/{row['round']}/test_accuracy"] = row["test/accuracy"]
-            found[f"round/{row['round']}/nonzeros"] = sum(v for k, v in row.items() if k.startswith("sparsity/"))
-    return found
+            metrics[f"round/{row['round']}/test_accuracy"] = row["test/accuracy"]
+            metrics[f"round/{row['round']}/nonzeros"] = sum(v for k, v in row.items() if k.startswith("sparsity/"))
+    return metrics
