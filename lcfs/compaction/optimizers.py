@@ -15,7 +15,7 @@ def like(
     replacing: Mapping[Tensor, torch.nn.Parameter],
     select: Callable[[Tensor, Tensor], Tensor],
 ) -> torch.optim.Optimizer:
-    """An optimizer of the same groups over other parameters, in the state that `select(parameter, its state)` gives them.
+    """An optimizer of the same groups over other parameters, in the state that `select(parameter, state)` gives them.
 
     Args:
         optimizer: SGD or BetaLasso.
