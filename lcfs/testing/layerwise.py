@@ -56,6 +56,7 @@ class Comparison:
         self._exact, self._roundings, self._seed = exact, roundings, seed
         self._calls = _layer_calls(net)
         self._order = {node: place for place, node in enumerate(net.graph.nodes)}
+        self._unlike: list[fx.Node] = []
 
     def run(self, embedding: Net, batch: int) -> None:
         """Compare on so many images and more.
@@ -135,15 +136,24 @@ class Comparison:
 
     def _first_unlike(self, node: fx.Node, equal: set[fx.Node]) -> str:
         """The first layer on the way to a node that is not yet known to be alike."""
-        front, found = [node], {node}
-        while front:
-            inputs = front.pop().all_input_nodes
-            # Behind a layer that starts anew lies what has been compared.
-            front += [each for each in inputs if each not in equal | found]
-            found |= set(inputs) - equal
-        layers = [each for each in found if each.meta.get("kind") in (*_LAYERS, "average")]
-        first = min(layers or [node], key=lambda each: self._order[each])
+        behind = _ancestors(node, equal)
+        # The first layer to be given other numbers than in the net lies right behind the one that made them.
+        suspects = [each for each in self._unlike if each in behind]
+        nearest = bool(suspects)
+        before = _ancestors(suspects[0], equal) - {suspects[0]} if nearest else behind
+        layers = [each for each in before if each.meta.get("kind") in (*_LAYERS, "average")]
+        first = (max if nearest else min)(layers or [node], key=lambda each: self._order[each])
         return str(first.target) if first.op == "call_module" else first.name
+
+
+def _ancestors(node: fx.Node, equal: set[fx.Node]) -> set[fx.Node]:
+    """A node and those that it depends on, but not beyond those whose values are known to be equal."""
+    front, found = [node], {node}
+    while front:
+        new = set(front.pop().all_input_nodes) - equal - found
+        front += new
+        found |= new
+    return found
 
 
 def _layer_calls(net: fx.GraphModule) -> dict[Call, fx.Node]:

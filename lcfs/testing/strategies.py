@@ -1,26 +1,17 @@
 """Hypothesis strategies: convolutions of every geometry, and layers and small nets of them with numbers filled in."""
 
 import math
-import random
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
-from lcfs.nets.layers import LocallyConnected
+from lcfs.testing import drawn_layers
+from lcfs.testing.drawing import KINDS, LARGEST, SEEDS, Draw, Limits, Shape, draw_axis, draw_image, strategy
 from lcfs.testing.filling import fill
 from theory.operators import PADDING_MODES, Convolution
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-Shape = tuple[int, ...]
-Draw = Callable[..., Any]  # Hypothesis' own DrawFn is a protocol that type checkers cannot check at run time
-_LARGEST = (9, 5, 3)  # side of an image of 1, 2 and 3 axes
-_SEEDS = st.integers(0, 2**32 - 1)
 
 
 @dataclass(frozen=True)
@@ -31,149 +22,130 @@ class Case:
     image: Shape
 
 
-def _strategy(body: Callable[Concatenate[Draw, _P], _T]) -> Callable[_P, st.SearchStrategy[_T]]:
-    """st.composite that hides random numbers: torch initializes layers with some, beartype checks types at random."""
-
-    @wraps(body)
-    def guarded(draw: Draw, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        state = random.getstate()
-        try:
-            with torch.random.fork_rng(devices=[]):
-                return body(draw, *args, **kwargs)
-        finally:
-            random.setstate(state)
-
-    return st.composite(guarded)
-
-
-@_strategy
-def convolutions(draw: Draw, modes: tuple[str, ...] = PADDING_MODES, max_dims: int = 3) -> Convolution:
-    """Any geometry of up to `max_dims` axes: strides, groups, dilation, uneven padding, kernels beyond the image."""
-    dims, mode = draw(st.integers(1, max_dims)), draw(st.sampled_from(modes))
-    groups = draw(st.integers(1, 3))
-    channels = (groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2)))
-    spatial = tuple(draw(st.integers(1, _LARGEST[dims - 1])) for _ in range(dims))
-    kernel, stride, before, after, dilation = zip(*(_axis(draw, size, mode) for size in spatial), strict=True)
-    sides = tuple(zip(before, after, strict=True))
-    return Convolution((channels[0], *spatial), channels[1], kernel, stride, sides, dilation, groups, mode)
-
-
-@_strategy
-def conv_layers(draw: Draw, *, exact: bool = False, max_dims: int = 3) -> Case:
-    """A net of one Conv1d/2d/3d, ConvTranspose1d/2d/3d or LocallyConnected with any of torch's options.
+@strategy
+def convolutions(
+    draw: Draw,
+    *,
+    dims: Sequence[int] = (1, 2, 3),
+    padding_modes: Sequence[str] = PADDING_MODES,
+    groups: Sequence[int] = (1, 2, 3),
+    strides: Sequence[int] = (1, 2, 3),
+    dilations: Sequence[int] = (1, 2, 3),
+) -> Convolution:
+    """Strategy for any geometry: strides, groups, dilation, uneven padding, kernels beyond the image.
 
     Args:
-        exact: small integers in float64, so that every order of summation gives the same; else Gaussian numbers in
-            float32 or float64.
-        max_dims: most spatial axes, 1 to 3.
+        dims, padding_modes, groups, strides, dilations: as in `conv_layers`.
     """
-    image = _image(draw, max_dims)
-    return _case(draw, [draw(st.sampled_from(_linear_layers(image)))(draw, image)], image, exact)
+    limits = Limits.of(dims=dims, padding_modes=padding_modes, groups=groups, strides=strides, dilations=dilations)
+    axes, mode = draw(st.sampled_from(limits.dims)), draw(st.sampled_from(limits.padding_modes))
+    number = draw(st.sampled_from(limits.groups))
+    channels = (number * draw(st.integers(1, 2)), number * draw(st.integers(1, 2)))
+    spatial = tuple(draw(st.integers(1, LARGEST[axes - 1])) for _ in range(axes))
+    each = (draw_axis(draw, limits, size, mode) for size in spatial)
+    kernel, stride, before, after, dilation = zip(*each, strict=True)
+    sides = tuple(zip(before, after, strict=True))
+    return Convolution((channels[0], *spatial), channels[1], kernel, stride, sides, dilation, number, mode)
 
 
-@_strategy
-def conv_nets(draw: Draw, *, exact: bool = False, max_dims: int = 3, max_layers: int = 4) -> Case:
-    """A small net of convolutions, BatchNorm, activations, average pooling, residual sums, and perhaps a linear layer.
+@strategy
+def conv_layers(
+    draw: Draw,
+    *,
+    exact: bool = False,
+    dtype: torch.dtype | None = None,
+    dims: Sequence[int] = (1, 2, 3),
+    kinds: Sequence[str] = KINDS,
+    padding_modes: Sequence[str] = PADDING_MODES,
+    groups: Sequence[int] = (1, 2, 3),
+    strides: Sequence[int] = (1, 2, 3),
+    dilations: Sequence[int] = (1, 2, 3),
+) -> Case:
+    """Strategy for a net of one Conv1d/2d/3d, ConvTranspose1d/2d/3d or LocallyConnected with any of torch's options.
+
+    A converter that does not claim to know them all is tested on those that it does: conv_layers(dims=[2],
+    kinds=["conv"], padding_modes=["zeros"], groups=[1]).
+
+    Args:
+        exact: small integers in float64, so that every order of summation gives the same; else Gaussian numbers.
+        dtype: of the net; if None, float64 or (unless exact) float32.
+        dims: numbers of spatial axes, of 1, 2, 3.
+        kinds: of "conv", "transposed", "local".
+        padding_modes: of "zeros", "circular", "reflect", "replicate"; for "conv".
+        groups, strides, dilations: integers from 1 on; a layer whose channels no such number of groups divides has one
+            group, as in a net behind other layers.
+
+    Raises:
+        InputError: a value that no layer has, when an example is drawn.
+    """
+    limits = Limits.of(
+        dims=dims, kinds=kinds, padding_modes=padding_modes, groups=groups, strides=strides, dilations=dilations
+    )
+    image = draw_image(draw, limits, draw(st.sampled_from(_dims(limits))))
+    return _case(draw, [drawn_layers.linear_layer(draw, limits, image)], image, exact, dtype)
+
+
+@strategy
+def conv_nets(
+    draw: Draw,
+    *,
+    exact: bool = False,
+    dtype: torch.dtype | None = None,
+    dims: Sequence[int] = (1, 2, 3),
+    kinds: Sequence[str] = KINDS,
+    padding_modes: Sequence[str] = PADDING_MODES,
+    groups: Sequence[int] = (1, 2, 3),
+    strides: Sequence[int] = (1, 2, 3),
+    dilations: Sequence[int] = (1, 2, 3),
+    max_layers: int = 4,
+) -> Case:
+    """Strategy for a small net of convolutions, BatchNorm, activations, average pooling and residual sums.
+
+    A layer may be used twice, and linear layers, with BatchNorm between them, may follow.
 
     Args:
         exact: as in `conv_layers`; then also BatchNorm and pooling scale by powers of two only.
-        max_dims: most spatial axes, 1 to 3.
-        max_layers: most layers, activations and the linear layer not counted.
+        dtype, dims, kinds, padding_modes, groups, strides, dilations: as in `conv_layers`.
+        max_layers: most layers, activations and linear layers not counted.
     """
-    shape = image = _image(draw, max_dims)
+    limits = Limits.of(
+        dims=dims, kinds=kinds, padding_modes=padding_modes, groups=groups, strides=strides, dilations=dilations
+    )
+    shape = image = draw_image(draw, limits, draw(st.sampled_from(_dims(limits))))
     layers: list[nn.Module] = []
     for _ in range(draw(st.integers(1, max_layers))):
-        kinds = [*_linear_layers(shape), _norm, _residual, *([_average] if min(shape[1:]) > 1 else [])]
-        layers += [draw(st.sampled_from(kinds))(draw, shape), _activation(draw, exact)]
+        kind = draw(st.sampled_from(["average", "linear", "linear", "norm", "residual", "twice"]))
+        layers += [_layer(draw, limits, kind, shape, exact), drawn_layers.activation(draw, exact)]
         shape = tuple(nn.Sequential(*layers).eval()(torch.zeros(1, *image)).shape[1:])
     if draw(st.booleans()):
-        layers += [nn.Flatten(), nn.Linear(math.prod(shape), 2)]
-    return _case(draw, layers, image, exact)
+        layers += _head(draw, shape, exact)
+    return _case(draw, layers, image, exact, dtype)
 
 
-class _Residual(nn.Module):
-    """x + inner(x)."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.inner(x)
+def _dims(limits: Limits) -> tuple[int, ...]:
+    return (2,) if limits.kinds == ("local",) else limits.dims
 
 
-def _case(draw: Draw, layers: list[nn.Module], image: Shape, exact: bool) -> Case:
-    dtype = torch.float64 if exact else draw(st.sampled_from([torch.float32, torch.float64]))
-    return Case(fill(nn.Sequential(*layers).to(dtype), draw(_SEEDS), exact=exact), image)
+def _layer(draw: Draw, limits: Limits, kind: str, shape: Shape, exact: bool) -> nn.Module:
+    if kind == "norm":
+        return drawn_layers.norm(draw, shape)
+    if kind == "average":
+        return drawn_layers.average(draw, shape, exact)
+    if kind == "linear" or "conv" not in limits.kinds:
+        return drawn_layers.linear_layer(draw, limits, shape)
+    return drawn_layers.residual(draw, shape) if kind == "residual" else drawn_layers.twice(draw, shape)
 
 
-def _image(draw: Draw, max_dims: int) -> Shape:
-    dims = draw(st.integers(1, max_dims))
-    return (draw(st.integers(1, 3)), *(draw(st.integers(1, _LARGEST[dims - 1])) for _ in range(dims)))
+def _head(draw: Draw, shape: Shape, exact: bool) -> list[nn.Module]:
+    """One linear layer or two, with or without BatchNorm behind the first."""
+    layers: list[nn.Module] = [nn.Flatten(), nn.Linear(math.prod(shape), 2)]
+    if draw(st.booleans()):
+        layers.append(drawn_layers.norm(draw, (2,)))
+    if draw(st.booleans()):
+        layers += [drawn_layers.activation(draw, exact), nn.Linear(2, 3)]
+    return layers
 
 
-def _axis(draw: Draw, size: int, mode: str, even: bool = False) -> tuple[int, int, int, int, int]:
-    """(kernel, stride, before, after, dilation) that fit an axis of this size."""
-    widest = min(3, {"reflect": size - 1, "circular": size}.get(mode, 3))
-    before = draw(st.integers(0, widest))
-    after = before if even else draw(st.integers(0, widest))
-    dilation = draw(st.integers(1, 3))
-    fits = (size + before + after - 1) // dilation + 1
-    return draw(st.integers(1, min(fits, 5))), draw(st.integers(1, 3)), before, after, dilation
-
-
-def _linear_layers(image: Shape) -> list[Any]:
-    return [_convolution, _transposed, *([_local] if len(image) == 3 else [])]
-
-
-def _convolution(draw: Draw, image: Shape) -> nn.Module:
-    mode = draw(st.sampled_from(PADDING_MODES))
-    axes = (_axis(draw, size, mode, even=True) for size in image[1:])
-    kernel, stride, padding, _, dilation = zip(*axes, strict=True)
-    groups = draw(st.sampled_from([n for n in (1, 2, 3) if image[0] % n == 0]))
-    outputs, bias = groups * draw(st.integers(1, 2)), draw(st.booleans())
-    layer: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(image) - 2]
-    return layer(image[0], outputs, kernel, stride, padding, dilation, groups, bias, mode)
-
-
-def _transposed(draw: Draw, image: Shape) -> nn.Module:
-    dims = len(image) - 1
-
-    def each(low: int, high: int) -> Shape:
-        return tuple(draw(st.integers(low, high)) for _ in range(dims))
-
-    kernel, stride, dilation = each(1, 3), each(1, 3), each(1, 2)
-    reach = tuple(d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
-    padding = tuple(draw(st.integers(0, r // 2)) for r in reach)  # as much as leaves an output
-    extra = tuple(draw(st.integers(0, s - 1)) for s in stride)
-    groups = draw(st.sampled_from([n for n in (1, 2, 3) if image[0] % n == 0]))
-    layer: Any = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[dims - 1]
-    return layer(image[0], groups, kernel, stride, padding, extra, groups, draw(st.booleans()), dilation)
-
-
-def _local(draw: Draw, image: Shape) -> nn.Module:
-    padding = draw(st.integers(0, 2))
-    kernel = draw(st.integers(1, min(3, min(image[1:]) + 2 * padding)))
-    options = {"stride": draw(st.integers(1, 2)), "padding": padding, "bias": draw(st.booleans())}
-    return LocallyConnected(image[0], 2, (image[1], image[2]), kernel, **options)
-
-
-def _norm(draw: Draw, image: Shape) -> nn.Module:
-    return (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[len(image) - 2](image[0], affine=draw(st.booleans()))
-
-
-def _residual(draw: Draw, image: Shape) -> nn.Module:
-    layer = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(image) - 2]
-    return _Residual(layer(image[0], image[0], 3, padding="same", bias=draw(st.booleans())))
-
-
-def _average(draw: Draw, image: Shape) -> nn.Module:
-    """Windows of 2: their averages round nothing that integers of a moderate size do not."""
-    if len(image) > 2 and draw(st.booleans()):
-        return (nn.AvgPool2d, nn.AvgPool3d)[len(image) - 3](2, draw(st.integers(1, 2)), ceil_mode=False)
-    return (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)[len(image) - 2](2, padding=draw(st.integers(0, 1)))
-
-
-def _activation(draw: Draw, exact: bool) -> nn.Module:
-    linear = [nn.Identity(), nn.ReLU(), nn.LeakyReLU(0.5), nn.Hardtanh(-100.0, 100.0)]
-    return draw(st.sampled_from(linear if exact else [*linear, nn.GELU(), nn.SiLU(), nn.Tanh(), nn.Softplus()]))
+def _case(draw: Draw, layers: list[nn.Module], image: Shape, exact: bool, dtype: torch.dtype | None) -> Case:
+    drawn = torch.float64 if exact else draw(st.sampled_from([torch.float32, torch.float64]))
+    return Case(fill(nn.Sequential(*layers).to(dtype or drawn), draw(SEEDS), exact=exact), image)

@@ -57,7 +57,7 @@ def test_identity_where_the_embedding_is_injective(layer: Convolution, seed: int
         assert np.linalg.norm(project_conv(layer, layer.csr(weight)).weight) <= np.linalg.norm(weight) * (1 + SOLVED)
 
 
-@given(convolutions(max_dims=2), seeds)
+@given(convolutions(dims=[1, 2]), seeds)
 def test_projection_is_least_squares(layer: Convolution, seed: int) -> None:
     """Oracle: E as a dense matrix, and numpy's least squares."""
     matrix = _gaussian(layer, seed)
@@ -136,7 +136,7 @@ def test_a_strided_matrix_is_rows_of_the_one_at_stride_one() -> None:
     assert (coarse.matrix(weight) == rows.reshape(coarse.shape)).all()
 
 
-@given(convolutions(modes=("zeros",)), seeds)
+@given(convolutions(padding_modes=["zeros"]), seeds)
 def test_smaller_kernels_nest_in_wider_ones(layer: Convolution, seed: int) -> None:
     """One more tap and as much more padding: the class grows, so that the wider projection changes nothing."""
     wider = replace(

@@ -140,7 +140,7 @@ def test_local_form_is_that_of_locally_connected2d(
     assert (module(torch.from_numpy(x)).detach().numpy().reshape(BATCH, -1) == expected).all()
 
 
-@given(convolutions(modes=("zeros",)))
+@given(convolutions(padding_modes=["zeros"]))
 def test_nonzeros_follow_the_closed_formula(layer: Convolution) -> None:
     """Each tap t meets the image at the positions p with 0 ≤ p·stride + t·dilation − before < size."""
     count = math.prod(layer.weight_shape[:2])
