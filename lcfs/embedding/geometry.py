@@ -67,6 +67,11 @@ def matrix_of(module: LinearMap, convolution: Convolution | None) -> sparse.csr_
     return sparse.csr_array(matrix.T) if isinstance(module, Transposed) else matrix
 
 
+def own_numbers(module: LinearMap) -> Tensor:
+    """The tensor of a layer's weights: its stored entries if it is sparse."""
+    return module.values if isinstance(module, SparseLinear) else module.weight
+
+
 def unit_bias(module: LinearMap, units: int) -> Tensor | None:
     """The bias of each unit after a linear module, `[units]`, from one for each channel or unit."""
     if module.bias is None:

@@ -8,7 +8,7 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from lcfs.embedding.geometry import convolution_of, matrix_of, unit_bias
+from lcfs.embedding.geometry import convolution_of, matrix_of, own_numbers, unit_bias
 from lcfs.embedding.operations import LinearMap, Norm, Shape
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.nets.layers import LocallyConnected
@@ -18,7 +18,7 @@ Into: TypeAlias = Literal["local", "fc"]
 
 
 def embed_linear(name: str, module: LinearMap, before: Shape, after: Shape, into: Into, stored: bool) -> nn.Module:
-    """A layer of LOCAL or FC with parameters of its own.
+    """A layer of LOCAL or FC with parameters of its own, which learn if those of the module do.
 
     Args:
         name: of the module in its net, for errors.
@@ -29,14 +29,21 @@ def embed_linear(name: str, module: LinearMap, before: Shape, after: Shape, into
         In FC Linear or SparseLinear. In LOCAL LocallyConnected where it has the geometry, else SparseLinear with the
         entries that the convolution reaches. Linear stays Linear.
     """
+    layer = _embedded(name, module, before, after, into, stored)
+    own_numbers(layer).requires_grad_(own_numbers(module).requires_grad)
+    if layer.bias is not None and module.bias is not None:
+        layer.bias.requires_grad_(module.bias.requires_grad)
+    return layer
+
+
+def _embedded(name: str, module: LinearMap, before: Shape, after: Shape, into: Into, stored: bool) -> LinearMap:
     if isinstance(module, nn.Linear):
         return _linear(module.weight.detach().clone(), _copy(module.bias))
     convolution = convolution_of(name, module, before, after)
     if into == "local" and convolution is not None and is_locally_connected(module, convolution):
         return _locally_connected(module, convolution)
-    like = module.values if isinstance(module, SparseLinear) else module.weight
     bias = unit_bias(module, math.prod(after))
-    return from_matrix(matrix_of(module, convolution), like, bias, stored=stored or into == "local")
+    return from_matrix(matrix_of(module, convolution), own_numbers(module), bias, stored=stored or into == "local")
 
 
 def embed_norm(module: Norm, before: Shape) -> nn.BatchNorm1d:
@@ -68,7 +75,7 @@ def from_matrix(
 
 
 def is_locally_connected(module: LinearMap, convolution: Convolution) -> bool:
-    """Whether LocallyConnected has this geometry: axes alike, as much padding at both ends, zeros, one group."""
+    """Whether LocallyConnected has this geometry: one axis or two alike, padded alike with zeros, of one group."""
     if not isinstance(module, nn.Conv1d | nn.Conv2d | LocallyConnected):
         return False
     alike = len({(a.kernel, a.stride, a.before, a.after) for a in convolution.axes}) == 1

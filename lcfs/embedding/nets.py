@@ -9,7 +9,7 @@ from torch import fx, nn
 from lcfs.embedding.averages import average_matrix
 from lcfs.embedding.geometry import convolution_of
 from lcfs.embedding.layers import Into, embed_linear, embed_norm, from_matrix, is_locally_connected
-from lcfs.embedding.operations import LinearMap, Norm, Shape, layer_name
+from lcfs.embedding.operations import LinearMap, Norm, Shape, layer_name, sized_name
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.embedding.tracing import example_parameter, trace
 from lcfs.errors import InputError
@@ -110,9 +110,7 @@ class _Builder:
     def _name(self, node: fx.Node, before: Shape) -> str:
         """The layer's name, with underscores if it sees images of several sizes, which needs several matrices."""
         name = layer_name(node, self.old)
-        while node.meta["kind"] != "elementwise" and self.shapes.setdefault(name, before) != before:
-            name += "_"
-        return name
+        return name if node.meta["kind"] == "elementwise" else sized_name(name, before, self.shapes)
 
     def _embedded(self, node: fx.Node, before: Shape) -> nn.Module:
         if node.meta["kind"] == "average":

@@ -84,6 +84,17 @@ def layer_name(node: fx.Node, modules: dict[str, nn.Module]) -> str:
     return name
 
 
+def sized_name(name: str, image: Shape, images: dict[str, Shape]) -> str:
+    """The layer that stands for another at this size of image; underscores mark the second, third … size.
+
+    Args:
+        images: the sizes met so far by name, to which this one is added.
+    """
+    while images.setdefault(name, image) != image:
+        name += "_"
+    return name
+
+
 def axes_of(name: str) -> int | None:
     """Spatial axes that a linear or averaging call works on, by its name; None for one that takes any number."""
     if name in ("Linear", "SparseLinear"):

@@ -2,21 +2,18 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import Tensor, fx, nn
 
 from lcfs.embedding.averages import average_matrix
-from lcfs.embedding.geometry import convolution_of, matrix_of, to_numpy
-from lcfs.embedding.operations import LinearMap, Norm, Shape, Transposed, layer_name
+from lcfs.embedding.geometry import matrix_of, own_numbers
+from lcfs.embedding.nearest import TiedArray, matrix_like, vector_like
+from lcfs.embedding.operations import LinearMap, Norm, Shape, layer_name, sized_name
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.embedding.tracing import as_net, trace
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected
-from theory.operators import project_conv
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,8 @@ def project(model: nn.Module, like: nn.Module, image: Sequence[int]) -> NetProje
 
     It inverts `embed`: project(embed(net, …), net, image) is the net, and nothing is lost. Each array is projected
     orthogonally (weights by E (EᵀE)⁺ Eᵀ, biases and the four numbers of BatchNorm by their mean over the positions of
-    a channel), so that ‖before‖² = ‖after, embedded‖² + local_unshared + off_local, array by array. Weights of
+    a channel), so that ‖before‖² = ‖after, embedded‖² + local_unshared + off_local, array by array. Layers of `like`
+    that share an array, or see images of several sizes, get the one that is nearest to all of theirs. Weights of
     LocallyConnected on the padding meet no pixel and do not count; taps that nowhere meet a pixel become 0.
 
     Args:
@@ -82,64 +80,71 @@ def project(model: nn.Module, like: nn.Module, image: Sequence[int]) -> NetProje
         The net in evaluation mode, its numbers rounded once to the type of `like`, and the energies before rounding.
 
     Raises:
-        InputError: as `embed` for `like`; a layer that `model` lacks or has in another shape; a layer of `like` that
-            is called on images of two sizes.
+        InputError: as `embed` for `like`; a layer that `model` lacks or has in another shape; a LocallyConnected of
+            `like` that shares its weight.
     Source: theory.operators.project_conv.
-
-    >>> from lcfs.embedding.nets import embed
-    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1)).eval()
-    >>> back = project(embed(net, "fc", (1, 8, 8)), net, (1, 8, 8))
-    >>> torch.equal(back.model[0].weight, net[0].weight), back.local_unshared + back.off_local < 1e-9
-    (True, True)
     """
     nearest = copy.deepcopy(like).eval()
     net = trace(nearest, tuple(image))
     projector = _Projector(dict(as_net(model).named_modules()), dict(as_net(nearest).named_modules()))
-    arrays = [array for node in net.graph.nodes if "kind" in node.meta for array in projector.project(node)]
+    for node in net.graph.nodes:
+        if "kind" in node.meta:
+            projector.add(node)
     projector.refuse_leftovers()
+    arrays = []
+    for array in projector.arrays.values():
+        energies = array.fill()
+        arrays.append(ArrayProjection(array.name, energies.shared, energies.local_unshared, energies.off_local))
     return NetProjection(nearest, tuple(arrays))
 
 
 class _Projector:
-    """Fills the layers of the convolutional net, `ours`, from those of the same names in the other, `theirs`."""
+    """Gathers, for each array of the convolutional net, the layers of the other net that stand for it."""
 
     def __init__(self, theirs: dict[str, nn.Module], ours: dict[str, nn.Module]) -> None:
         self.theirs, self.ours = theirs, ours
-        self.seen: dict[str, Shape] = {}
+        self.shapes: dict[str, Shape] = {}
+        self.seen: set[str] = set()
+        self.arrays: dict[int, TiedArray] = {}
 
-    def project(self, node: fx.Node) -> Iterator[ArrayProjection]:
-        """The arrays of the module that this is the first call of."""
+    def add(self, node: fx.Node) -> None:
+        """The arrays of the module that this is a call of."""
         name = layer_name(node, self.ours)
         if node.meta["kind"] == "average":
             self._check_average(name, node)
         if node.meta["kind"] not in ("linear", "norm"):
             return
         before, after = node.all_input_nodes[0].meta["shape"], node.meta["shape"]
-        if name in self.seen:
-            if self.seen[name] != before:
-                raise InputError(f"{name} sees images of {self.seen[name]} and of {before}; two matrices, one filter")
+        ours, other = self.ours[name], sized_name(name, before, self.shapes)
+        if other in self.seen:
             return
-        self.seen[name] = before
-        if name not in self.theirs:
-            raise InputError(f"model has no layer {name}, which `like` has; give two nets of the same layers")
-        ours, theirs = self.ours[name], self.theirs[name]
+        self.seen.add(other)
+        if other not in self.theirs:
+            raise InputError(f"model has no layer {other}, which `like` has; give two nets of the same layers")
+        theirs = self.theirs[other]
         if isinstance(ours, LinearMap):
-            yield _project_weight(name, ours, theirs, before, after)
+            array = self._array(f"{name}.weight", own_numbers(ours), ours)
+            array.matrices.append(matrix_like(other, ours, theirs, before, after))
         mine, its = _vectors(ours), _vectors(theirs)
         if mine.keys() != its.keys():
             raise InputError(
-                f"{name} has {', '.join(mine) or 'no bias'} in `like` and {', '.join(its) or 'no bias'} in model"
+                f"{other} has {', '.join(mine) or 'no bias'} in `like` and {', '.join(its) or 'no bias'} in model"
             )
-        for array, tensor in mine.items():
-            yield _project_vector(f"{name}.{array}", tensor, its[array], math.prod(after))
+        for array_name, tensor in mine.items():
+            array = self._array(f"{name}.{array_name}", tensor, None)
+            array.vectors.append(vector_like(f"{other}.{array_name}", tensor, its[array_name], math.prod(after)))
         counters = [getattr(layer, "num_batches_tracked", None) for layer in (ours, theirs)]
         if counters[0] is not None and counters[1] is not None:
             counters[0].copy_(counters[1])
 
+    def _array(self, name: str, tensor: Tensor, layer: LinearMap | None) -> TiedArray:
+        """What stands for a tensor; layers that share it are found under one entry."""
+        return self.arrays.setdefault(id(tensor), TiedArray(name, tensor, layer))
+
     def refuse_leftovers(self) -> None:
         """No layer of the other net may go by unseen."""
         holds = {name for name, m in self.theirs.items() if [*m.parameters(recurse=False), *m.buffers(recurse=False)]}
-        if left := sorted(holds - self.seen.keys()):
+        if left := sorted(holds - self.seen):
             raise InputError(
                 f"`like` has no layers {', '.join(left)}, which model has; give two nets of the same layers"
             )
@@ -149,56 +154,14 @@ class _Projector:
         theirs = self.theirs.get(name)
         if not isinstance(theirs, nn.Linear | SparseLinear):
             return
-        self.seen[name] = node.meta["shape"]
-        found = matrix_of(theirs, None)
-        fixed = average_matrix(node, self.ours).astype(found.dtype)
-        if found.shape != fixed.shape or abs(found - fixed).max() > 0:
+        self.seen.add(name)
+        matrix = matrix_of(theirs, None)
+        fixed = average_matrix(node, self.ours).astype(matrix.dtype)
+        if matrix.shape != fixed.shape or abs(matrix - fixed).max() > 0:
             raise InputError(f"{name} of model is no average any more, for which `like` has no weights; keep it frozen")
-
-
-def _project_weight(name: str, ours: LinearMap, theirs: nn.Module, before: Shape, after: Shape) -> ArrayProjection:
-    """Fill the weight of one layer."""
-    if isinstance(ours, SparseLinear):
-        raise InputError(f"{name} of `like` is a SparseLinear, whose convolution is not known; give the original net")
-    if not isinstance(theirs, (nn.Linear, SparseLinear, LocallyConnected, type(ours))):
-        raise InputError(f"{name} of model is a {type(theirs).__name__}, which is no {type(ours).__name__} embedded")
-    convolution, units = convolution_of(name, ours, before, after), (math.prod(after), math.prod(before))
-    if isinstance(theirs, LocallyConnected) and (convolution is None or theirs.weight.shape != convolution.local_shape):
-        raise InputError(f"{name} of model does not have the geometry of that of `like`; check `image` and the widths")
-    matrix = matrix_of(theirs, convolution)
-    if matrix.shape != units:
-        raise InputError(f"{name} of model is {matrix.shape}, expected {units}; check `image` and the widths")
-    if convolution is None:
-        _put(ours.weight, np.asarray(matrix))
-        return ArrayProjection(f"{name}.weight", _energy(np.asarray(matrix)))
-    oriented = matrix.T if isinstance(ours, Transposed) else matrix
-    found = project_conv(convolution, oriented)
-    _put(ours.weight, convolution.to_local(oriented) if isinstance(ours, LocallyConnected) else found.weight)
-    return ArrayProjection(f"{name}.weight", found.shared, found.local_unshared, found.off_local)
 
 
 def _vectors(layer: nn.Module) -> dict[str, Tensor]:
     """The arrays that hold a number for each channel or unit."""
     names = ("weight", "bias", "running_mean", "running_var") if isinstance(layer, Norm) else ("bias",)
     return {name: tensor for name in names if (tensor := getattr(layer, name, None)) is not None}
-
-
-def _project_vector(name: str, ours: Tensor, theirs: Tensor, units: int) -> ArrayProjection:
-    """Fill one number for each channel with the mean over its units; as many numbers stay as they are."""
-    if theirs.numel() not in (units, ours.numel()):
-        raise InputError(
-            f"{name} of model has {theirs.numel()} numbers, expected {units}; check `image` and the widths"
-        )
-    each = to_numpy(theirs).astype(np.float64).reshape(ours.numel(), -1)
-    mean = each.mean(1, keepdims=True)
-    _put(ours, mean)
-    return ArrayProjection(name, _energy(np.broadcast_to(mean, each.shape)), _energy(each - mean))
-
-
-@torch.no_grad()
-def _put(tensor: Tensor, numbers: np.ndarray) -> None:
-    tensor.copy_(torch.from_numpy(numbers).reshape(tensor.shape))
-
-
-def _energy(numbers: np.ndarray) -> float:
-    return float((numbers.astype(np.float64) ** 2).sum())

@@ -47,8 +47,8 @@ class Limits:
             if wrong or not values:
                 allowed = ", ".join(map(str, known[name])) if name in known else "integers from 1 on"
                 raise InputError(f"{name} must hold one or more of {allowed}, got {tuple(values)}")
-        if tuple(given.get("kinds", ())) == ("local",) and 2 not in given.get("dims", (2,)):
-            raise InputError("locally connected layers have two axes; put 2 into dims")
+        if tuple(given.get("kinds", ())) == ("local",) and not {1, 2} & set(given.get("dims", (2,))):
+            raise InputError("locally connected layers have one axis or two; put 1 or 2 into dims")
         return cls(**{name: tuple(values) for name, values in given.items()})
 
 

@@ -36,7 +36,7 @@ class Twice(nn.Module):
 
 def linear_layer(draw: Draw, limits: Limits, image: Shape) -> nn.Module:
     """One layer of the kinds allowed; a convolution where none of them takes such images."""
-    kinds = [kind for kind in limits.kinds if kind != "local" or len(image) == 3] or ["conv"]
+    kinds = [kind for kind in limits.kinds if kind != "local" or len(image) < 4] or ["conv"]
     makers = {"conv": _convolution, "transposed": _transposed, "local": _local}
     return makers[draw(st.sampled_from(kinds))](draw, limits, image)
 
@@ -81,9 +81,7 @@ def _local(draw: Draw, limits: Limits, image: Shape) -> nn.Module:
     kernel = draw(st.integers(1, min(3, min(image[1:]) + 2 * padding)))
     stride, bias = draw(st.sampled_from(limits.strides)), draw(st.booleans())
     outputs = draw(st.integers(1, 3))
-    return LocallyConnected(
-        image[0], outputs, (image[1], image[2]), kernel, stride=stride, padding=padding, bias=bias
-    )
+    return LocallyConnected(image[0], outputs, image[1:], kernel, stride=stride, padding=padding, bias=bias)
 
 
 def norm(draw: Draw, image: Shape) -> nn.Module:
@@ -99,7 +97,7 @@ def residual(draw: Draw, image: Shape) -> nn.Module:
 
 def twice(draw: Draw, image: Shape) -> nn.Module:
     """A convolution used twice, on images of one size or of two."""
-    between = [nn.ReLU(), nn.Identity()]
+    between: list[nn.Module] = [nn.ReLU(), nn.Identity()]
     if min(image[1:]) > 1:
         between.append((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)[len(image) - 2](2))
     return Twice(_keeping(draw, image), draw(st.sampled_from(between)))

@@ -194,7 +194,7 @@ def _terms(module: LinearMap) -> int:
     if isinstance(module, nn.Linear | SparseLinear):
         return module.in_features
     if isinstance(module, LocallyConnected):
-        return math.prod(module.weight.shape[3:])
+        return math.prod(module.weight.shape[len(module.image) + 1 :])
     if isinstance(module, Transposed):
         return module.weight.numel() // module.weight.shape[1] // module.groups
     return module.weight[0].numel()

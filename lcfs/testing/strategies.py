@@ -123,7 +123,8 @@ def conv_nets(
 
 
 def _dims(limits: Limits) -> tuple[int, ...]:
-    return (2,) if limits.kinds == ("local",) else limits.dims
+    local = limits.kinds == ("local",)
+    return tuple(n for n in limits.dims if n < 3) if local else limits.dims
 
 
 def _layer(draw: Draw, limits: Limits, kind: str, shape: Shape, exact: bool) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from theory.operators.axis import PADDING_MODES, Axis
 from theory.operators.convolution import Convolution, Entries
-from theory.operators.projections import Projection, project_conv, project_local
+from theory.operators.projections import Projection, project_conv, project_local, project_tied
 from theory.operators.scores import Score, locality, sharing
 from theory.operators.spectrum import singular_values
 
@@ -16,6 +16,7 @@ __all__ = [
     "locality",
     "project_conv",
     "project_local",
+    "project_tied",
     "sharing",
     "singular_values",
 ]

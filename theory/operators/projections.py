@@ -1,5 +1,6 @@
 """Orthogonal projections of an FC matrix on LOCAL and CONV, and the energy that each step loses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -60,7 +61,40 @@ def project_conv(convolution: Convolution, matrix: Any) -> Projection:
     """
     local = convolution.sample(matrix).astype(np.float64)
     weight = solve_gram(convolution, (local @ convolution.pattern.incidence).reshape(convolution.weight_shape))
-    conv = convolution.csr(weight).data
+    return _projection(convolution, matrix, weight)
+
+
+def project_tied(layers: Sequence[tuple[Convolution, Any]]) -> tuple[Projection, ...]:
+    """Projections of several matrices on the one filter bank w that minimizes Σ ‖W_i − E_i w‖²: weights that are tied.
+
+    w = (Σ E_iᵀE_i)⁺ Σ E_iᵀ W_i; without collisions the mean over the positions of all layers. Energies add up in sum,
+    Σ ‖W_i‖² = Σ (shared_i + local_unshared_i + off_local_i), and not for each layer.
+
+    Args:
+        layers: the geometry and the matrix of each, all with filter banks of one shape.
+
+    Raises:
+        ValueError: filter banks of several shapes, or a matrix that has not the shape of its convolution.
+    """
+    if len({convolution.weight_shape for convolution, _ in layers}) != 1:
+        shapes = [convolution.weight_shape for convolution, _ in layers]
+        raise ValueError(f"tied layers must have filter banks of one shape, got {shapes}")
+    if len(layers) == 1:
+        return (project_conv(*layers[0]),)
+    shape = layers[0][0].weight_shape
+    gradient = np.sum([convolution.gradient(matrix) for convolution, matrix in layers], axis=0).reshape(*shape[:2], -1)
+    gram = np.sum([convolution.gram() for convolution, _ in layers], axis=0).astype(float)
+    meets = gram.diagonal()
+    if np.array_equal(gram, np.diag(meets)):
+        weight = np.where(meets > 0, gradient / np.maximum(meets, 1), 0.0)
+    else:
+        weight = gradient @ np.linalg.pinv(gram, hermitian=True)
+    return tuple(_projection(convolution, matrix, weight.reshape(shape)) for convolution, matrix in layers)
+
+
+def _projection(convolution: Convolution, matrix: Any, weight: np.ndarray) -> Projection:
+    """Where the energy of a matrix lies, seen from these filters."""
+    local, conv = convolution.sample(matrix).astype(np.float64), convolution.csr(weight).data
     shared = _energy(conv)
     local_unshared = _energy(np.subtract(local.ravel(), conv, out=conv))
     return Projection(convolution, weight, shared, local_unshared, _off_local_energy(convolution, matrix))

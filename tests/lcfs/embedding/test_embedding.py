@@ -21,17 +21,19 @@ from lcfs.testing import Case, assert_only_embeds, conv_layers, conv_nets
 INTO = st.sampled_from(["local", "fc"])
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(conv_layers(exact=True), INTO)
 def test_layers_of_integers_embed_with_equality(case: Case, into: str) -> None:
     assert_only_embeds(case.model, into, case.image, exact=True)
 
 
+@settings(max_examples=25)
 @given(conv_nets(exact=True), INTO)
 def test_nets_of_integers_embed_with_equality(case: Case, into: str) -> None:
     assert_only_embeds(case.model, into, case.image, exact=True)
 
 
+@settings(max_examples=25)
 @given(conv_nets(exact=True))
 def test_sparse_and_embedded_twice(case: Case) -> None:
     """CONV ⊂ LOCAL ⊂ FC in two steps is what it is in one."""
@@ -47,6 +49,7 @@ def test_sparse_and_embedded_twice(case: Case) -> None:
     assert all(torch.equal(twice[name], once[name]) for name in once)
 
 
+@settings(max_examples=25)
 @given(conv_nets(), INTO)
 def test_floats_obey_the_forward_error_bound(case: Case, into: str) -> None:
     assert_only_embeds(case.model, into, case.image)
@@ -229,3 +232,18 @@ def test_any_convolution_can_be_local() -> None:
         assert convolution is not None
         assert len(local.values) == convolution.local_dimension
         assert math.prod(convolution.shape) == local.in_features * local.out_features
+
+
+@pytest.mark.parametrize("into", ["local", "fc"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_what_is_frozen_stays_frozen(into: str, sparse: bool) -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Conv2d(2, 2, 3, dilation=2), nn.Conv2d(2, 2, 1)
+    ).eval()
+    net[0].requires_grad_(False)
+    net[2].bias.requires_grad_(False)
+    embedded = lcfs.embed(net, into, (1, 8, 8), sparse=sparse)
+    ours = {name: parameter.requires_grad for name, parameter in net.named_parameters()}
+    theirs = {name.replace("values", "weight"): p.requires_grad for name, p in embedded.named_parameters()}
+    assert ours == theirs
+    assert not all(ours.values())

@@ -5,12 +5,13 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import lcfs
 from lcfs.errors import InputError
+from lcfs.nets.layers import LocallyConnected2d
 from lcfs.testing import Case, assert_only_embeds, conv_layers, conv_nets
 from lcfs.testing.filling import fill
 
@@ -23,6 +24,7 @@ def _energy(model: nn.Module) -> float:
     return sum(float(t.double().square().sum()) for t in model.state_dict().values() if t.is_floating_point())
 
 
+@settings(max_examples=25)
 @given(conv_nets(exact=True), st.sampled_from(["local", "fc"]), st.booleans())
 def test_projection_undoes_the_embedding(case: Case, into: str, sparse: bool) -> None:
     """The same function, and the same numbers but for taps that never meet a pixel or always collide."""
@@ -69,7 +71,14 @@ def test_energies_add_up_array_by_array(case: Case, seed: int) -> None:
     state = model.state_dict()
     assert len({array.name for array in found.arrays}) == len(found.arrays)
     for array in found.arrays:
-        assert math.isclose(array.energy, float(state[array.name].square().sum()), rel_tol=SOLVED, abs_tol=1e-300)
+        layer, _, name = array.name.rpartition(".")
+        sizes = [
+            t
+            for key, t in state.items()
+            if key.rstrip("_").rpartition(".")[::2] in ((layer, name), (layer + "_", name))
+        ]
+        energy = sum(float(tensor.square().sum()) for tensor in sizes)
+        assert math.isclose(array.energy, energy, rel_tol=SOLVED, abs_tol=1e-300)
         assert min(array.shared, array.local_unshared, array.off_local) >= 0
     total = sum(array.energy for array in found.arrays)
     assert math.isclose(found.shared + found.local_unshared + found.off_local, total, rel_tol=EXACT, abs_tol=1e-300)
@@ -101,7 +110,7 @@ def test_no_other_convolution_is_nearer(case: Case, seed: int) -> None:
 
     def distance(net: nn.Module) -> float:
         state = lcfs.embed(net, "fc", case.image).state_dict()
-        return sum(float((tensor - state[name]).square().sum()) for name, tensor in model.state_dict().items())
+        return sum(float((tensor - state[name]).detach().square().sum()) for name, tensor in model.state_dict().items())
 
     other = copy.deepcopy(nearest)
     for index, parameter in enumerate(other.parameters()):
@@ -177,15 +186,51 @@ def test_a_sparse_layer_is_no_convolution() -> None:
         lcfs.project(model, sparse, (1, 8))
 
 
-class _Twice(nn.Module):
-    def __init__(self) -> None:
+class _Two(nn.Module):
+    """A convolution used on images of two sizes, or two of one size that share their weights."""
+
+    def __init__(self, sizes: int) -> None:
         super().__init__()
         self.conv = nn.Conv1d(1, 1, 3, padding=1)
+        self.other = self.conv if sizes == 2 else nn.Conv1d(1, 1, 3, padding=1)
+        self.other.weight, self.other.bias = self.conv.weight, self.conv.bias
+        self.pool = nn.AvgPool1d(2) if sizes == 2 else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(nn.functional.avg_pool1d(self.conv(x), 2))
+        return self.other(self.pool(self.conv(x)))
 
 
-def test_one_filter_for_two_matrices_is_refused() -> None:
-    with pytest.raises(InputError, match=r"conv sees images of \(1, 8\) and of \(1, 4\)"):
-        lcfs.project(lcfs.embed(_Twice(), "fc", (1, 8)), _Twice(), (1, 8))
+@pytest.mark.parametrize("sizes", [1, 2])
+def test_weights_that_are_tied_become_the_mean(sizes: int) -> None:
+    """The filter nearest to both matrices: no other is nearer, energies add up in sum, and ties come back."""
+    like = _Two(sizes).double()
+    model = lcfs.embed(like, "fc", (1, 8))
+    assert sum(p.numel() == 64 for p in model.parameters()) == (1 if sizes == 2 else 2)
+    assert lcfs.project(model, like, (1, 8)).local_unshared == 0
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = torch.randn_like(parameter)
+    found = lcfs.project(model, like, (1, 8))
+    before = sum(float(p.detach().square().sum()) for p in model.parameters() if p.requires_grad)
+    assert math.isclose(sum(array.energy for array in found.arrays), before, rel_tol=EXACT)
+    assert [array.name for array in found.arrays] == ["conv.weight", "conv.bias"]
+    assert found.model.other.weight is found.model.conv.weight
+
+    def distance(net: nn.Module) -> float:
+        state = lcfs.embed(net, "fc", (1, 8)).state_dict()
+        return sum(float((tensor - state[name]).detach().square().sum()) for name, tensor in model.state_dict().items())
+
+    least = distance(found.model)
+    assert math.isclose(least, found.local_unshared + found.off_local, rel_tol=EXACT)
+    for _ in range(20):
+        other = copy.deepcopy(found.model)
+        for parameter in other.parameters():
+            parameter.data += 0.1 * torch.randn_like(parameter)
+        assert distance(other) > least
+
+
+def test_locally_connected_layers_that_share_a_weight_are_refused() -> None:
+    like = nn.Sequential(*(LocallyConnected2d(1, 1, (4, 4), 3, padding=1) for _ in range(2)))
+    like[1].weight = like[0].weight
+    with pytest.raises(InputError, match=r"0.weight of `like` is shared by several layers"):
+        lcfs.project(lcfs.embed(like, "fc", (1, 4, 4)), like, (1, 4, 4))

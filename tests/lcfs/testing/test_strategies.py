@@ -185,7 +185,7 @@ def test_limits_hold_for_nets(case: Case) -> None:
         ({"kinds": ["linear"]}, "kinds must hold one or more of conv, transposed, local, got"),
         ({"padding_modes": ["same"]}, "padding_modes must hold"),
         ({"groups": [0]}, "groups must hold one or more of integers from 1 on"),
-        ({"dims": [1], "kinds": ["local"]}, "two axes; put 2 into dims"),
+        ({"dims": [3], "kinds": ["local"]}, "one axis or two; put 1 or 2 into dims"),
     ],
 )
 def test_limits_that_no_layer_has_are_refused(limits: dict, message: str) -> None:
