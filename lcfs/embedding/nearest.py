@@ -12,7 +12,7 @@ from lcfs.embedding.geometry import convolution_of, matrix_of, to_numpy
 from lcfs.embedding.operations import LinearMap, Shape, Transposed
 from lcfs.embedding.sparse import SparseLinear
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from theory.operators import Convolution, project_tied
 
 
@@ -46,7 +46,7 @@ class TiedArray:
     def fill(self) -> Energies:
         """Put the nearest array into the tensor; returns what it keeps and loses."""
         convolutional = [(convolution, matrix) for convolution, matrix in self.matrices if convolution is not None]
-        if isinstance(self.layer, LocallyConnected2d):
+        if isinstance(self.layer, LocallyConnected):
             (convolution, matrix), *others = convolutional
             if others:
                 raise InputError(
@@ -59,7 +59,7 @@ class TiedArray:
             _put(self.tensor, mean)
             return Energies(_energy(np.broadcast_to(mean, each.shape)), _energy(each - mean), 0.0)
         nearest = project_tied(convolutional)
-        if not isinstance(self.layer, LocallyConnected2d):
+        if not isinstance(self.layer, LocallyConnected):
             _put(self.tensor, nearest[0].weight)
         return Energies(
             sum(one.shared for one in nearest),
@@ -82,12 +82,10 @@ def matrix_like(
     """
     if isinstance(ours, SparseLinear):
         raise InputError(f"{name} of `like` is a SparseLinear, whose convolution is not known; give the original net")
-    if not isinstance(theirs, (nn.Linear, SparseLinear, LocallyConnected2d, type(ours))):
+    if not isinstance(theirs, (nn.Linear, SparseLinear, LocallyConnected, type(ours))):
         raise InputError(f"{name} of model is a {type(theirs).__name__}, which is no {type(ours).__name__} embedded")
     convolution, units = convolution_of(name, ours, before, after), (math.prod(after), math.prod(before))
-    if isinstance(theirs, LocallyConnected2d) and (
-        convolution is None or theirs.weight.shape != convolution.local_shape
-    ):
+    if isinstance(theirs, LocallyConnected) and (convolution is None or theirs.weight.shape != convolution.local_shape):
         raise InputError(f"{name} of model does not have the geometry of that of `like`; check `image` and the widths")
     matrix = matrix_of(theirs, convolution)
     if matrix.shape != units:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import lcfs
 from lcfs.errors import InputError
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from lcfs.testing import Case, assert_only_embeds, conv_layers, conv_nets
 from lcfs.testing.filling import fill
 
@@ -230,7 +230,7 @@ def test_weights_that_are_tied_become_the_mean(sizes: int) -> None:
 
 
 def test_locally_connected_layers_that_share_a_weight_are_refused() -> None:
-    like = nn.Sequential(*(LocallyConnected2d(1, 1, (4, 4), 3, padding=1) for _ in range(2)))
+    like = nn.Sequential(*(LocallyConnected(1, 1, (4, 4), 3, padding=1) for _ in range(2)))
     like[1].weight = like[0].weight
     with pytest.raises(InputError, match=r"0.weight of `like` is shared by several layers"):
         lcfs.project(lcfs.embed(like, "fc", (1, 4, 4)), like, (1, 4, 4))
