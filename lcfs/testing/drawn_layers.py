@@ -37,26 +37,35 @@ class Twice(nn.Module):
 def linear_layer(draw: Draw, limits: Limits, image: Shape) -> nn.Module:
     """One layer of the kinds allowed; a convolution where none of them takes such images."""
     kinds = [kind for kind in limits.kinds if kind != "local" or len(image) < 4] or ["conv"]
-    makers = {"conv": _convolution, "transposed": _transposed, "local": _local}
+    makers = {"conv": _convolution, "same": _same, "transposed": _transposed, "local": _local}
+    kinds += ["same"] * ("conv" in kinds and 1 in limits.strides)
     return makers[draw(st.sampled_from(kinds))](draw, limits, image)
 
 
 def _convolution(draw: Draw, limits: Limits, image: Shape) -> nn.Module:
-    mode = draw(st.sampled_from([*(m for m in limits.padding_modes if m == "zeros"), *limits.padding_modes]))
+    mode = draw(st.sampled_from(limits.padding_modes))
     axes = (draw_axis(draw, limits, size, mode, even=True) for size in image[1:])
     kernel, stride, padding, _, dilation = zip(*axes, strict=True)
+    return _conv(draw, limits, image, kernel, stride=stride, padding=padding, dilation=dilation, padding_mode=mode)
+
+
+def _same(draw: Draw, limits: Limits, image: Shape) -> nn.Module:
+    """padding="same", often with an odd total, of which one end gets more."""
+    mode = draw(st.sampled_from(limits.padding_modes))
+    dilation = tuple(draw(st.sampled_from(limits.dilations)) for _ in image[1:])
+    kernel = []
+    for size, step in zip(image[1:], dilation, strict=True):
+        widest = {"reflect": size - 1, "circular": size}.get(mode, math.inf)
+        fits = [k for k in range(1, 5) if step * (k - 1) - step * (k - 1) // 2 <= widest]
+        odd = [k for k in fits if step * (k - 1) % 2]
+        kernel.append(draw(st.sampled_from(odd or fits) | st.sampled_from(fits)))
+    return _conv(draw, limits, image, tuple(kernel), padding="same", dilation=dilation, padding_mode=mode)
+
+
+def _conv(draw: Draw, limits: Limits, image: Shape, kernel: Shape, **options: Any) -> nn.Module:
     groups = draw_groups(draw, limits, image[0])
     outputs, bias = groups * draw(st.integers(1, 3)), draw(st.booleans())
-    if 1 in limits.strides and draw(st.booleans()):
-        kernel = tuple(_same_kernel(draw, size, d, mode) for size, d in zip(image[1:], dilation, strict=True))
-        return CONVS[len(image) - 2](image[0], outputs, kernel, 1, "same", dilation, groups, bias, mode)
-    return CONVS[len(image) - 2](image[0], outputs, kernel, stride, padding, dilation, groups, bias, mode)
-
-
-def _same_kernel(draw: Draw, size: int, dilation: int, mode: str) -> int:
-    """Taps of one axis for padding="same": often an even number, of which one end is padded more."""
-    widest = {"reflect": size - 1, "circular": size}.get(mode, math.inf)
-    return draw(st.sampled_from([k for k in (2, 3, 4, 1) if dilation * (k - 1) - dilation * (k - 1) // 2 <= widest]))
+    return CONVS[len(image) - 2](image[0], outputs, kernel, groups=groups, bias=bias, **options)
 
 
 def _transposed(draw: Draw, limits: Limits, image: Shape) -> nn.Module:

@@ -48,11 +48,12 @@ class _SameBefore(nn.Module):
         totals = [d * (k - 1) for d, k in zip(conv.dilation, conv.kernel_size, strict=True)]
         pads = [side for total in reversed(totals) for side in (total - total // 2, total // 2)]
         function = (F.conv1d, F.conv2d, F.conv3d)[x.ndim - 3]
-        return function(F.pad(x, pads), conv.weight, conv.bias, 1, 0, conv.dilation, conv.groups)
+        mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
+        return function(F.pad(x, pads, mode), conv.weight, conv.bias, 1, 0, conv.dilation, conv.groups)
 
 
 def _same_before(m: nn.Module) -> nn.Module | None:
-    fits = isinstance(m, CONVS) and m.padding == "same" and m.padding_mode == "zeros"
+    fits = isinstance(m, CONVS) and m.padding == "same"
     return _SameBefore(m) if fits else None
 
 
