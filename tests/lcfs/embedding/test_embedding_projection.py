@@ -179,11 +179,10 @@ def test_nets_that_do_not_match_are_refused(name: str, module: nn.Module | None,
 
 
 def test_a_sparse_layer_is_no_convolution() -> None:
-    model, like = _pair()
-    like[0] = nn.Conv1d(1, 2, 3, padding=2, dilation=2)  # which LocallyConnected lacks
-    sparse = lcfs.embed(like.eval(), "local", (1, 8))
+    like = nn.Sequential(nn.Conv1d(1, 2, 3, dilation=2))
+    model = lcfs.embed(like, "fc", (1, 8))
     with pytest.raises(InputError, match="0 of `like` is a SparseLinear"):
-        lcfs.project(model, sparse, (1, 8))
+        lcfs.project(model, lcfs.embed(like, "local", (1, 8)), (1, 8))
 
 
 class _Two(nn.Module):
