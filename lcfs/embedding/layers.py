@@ -1,5 +1,6 @@
 """One layer of a net as the layer of LOCAL or FC that computes the same function."""
 
+import copy
 import math
 from typing import Literal, TypeAlias
 
@@ -56,6 +57,15 @@ def embed_norm(module: Norm, before: Shape) -> nn.BatchNorm1d:
     for name, tensor in module.named_buffers():
         setattr(norm, name, _each(tensor, units))
     return norm
+
+
+def embed_prelu(module: nn.PReLU, before: Shape) -> nn.PReLU:
+    """PReLU with the slope of each channel given to each of its units; one slope for all stays one."""
+    copied = copy.deepcopy(module)
+    if module.num_parameters > 1:
+        copied.num_parameters = math.prod(before)
+        copied.weight = nn.Parameter(_each(module.weight, copied.num_parameters), module.weight.requires_grad)
+    return copied
 
 
 def from_matrix(

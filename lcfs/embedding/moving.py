@@ -1,62 +1,17 @@
 """Calls that only move numbers (padding, slices, permutations, shuffles, concatenation, copies) as lists of indices."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from lcfs.embedding.operations import Shape
+from lcfs.embedding.units import MaxOf, Rearrange
 from lcfs.errors import InputError
 
 BATCH = 2
 """Images in a batch that a net is traced with."""
-
-
-class Rearrange(nn.Module):
-    """y_u = x at index u, or a constant where there is no such input; it has no weights.
-
-    Args:
-        index: `[outputs]` in [0, inputs], 0 for none and i + 1 for input i.
-        constant: `[outputs]`, added.
-    """
-
-    index: Tensor
-    constant: Tensor | None
-
-    def __init__(self, index: Int64[Tensor, " outputs"], constant: Float[Tensor, " outputs"] | None = None) -> None:
-        super().__init__()
-        self.register_buffer("index", index)
-        self.register_buffer("constant", constant)
-
-    def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
-        """`[B, inputs]` → `[B, outputs]`."""
-        y = nn.functional.pad(x, (1, 0))[:, self.index]
-        return y if self.constant is None else y + self.constant
-
-    def extra_repr(self) -> str:
-        return f"outputs={len(self.index):,}"
-
-
-class MaxOf(nn.Module):
-    """y_u = the largest of the inputs at indices u: a maximum over linear maps, each of which picks one input.
-
-    Args:
-        index: `[outputs, most]` in [0, inputs], 0 for none and i + 1 for input i.
-    """
-
-    index: Tensor
-
-    def __init__(self, index: Int64[Tensor, "outputs most"]) -> None:
-        super().__init__()
-        self.register_buffer("index", index)
-
-    def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
-        """`[B, inputs]` → `[B, outputs]`."""
-        return nn.functional.pad(x, (1, 0), value=-torch.inf)[:, self.index].amax(2)
-
-    def extra_repr(self) -> str:
-        return "outputs={:,}, most={}".format(*self.index.shape)
 
 
 def rearranged(name: str, move: Callable[[list[Tensor]], Tensor], shapes: Sequence[Shape], like: Tensor) -> Rearrange:
@@ -71,22 +26,45 @@ def rearranged(name: str, move: Callable[[list[Tensor]], Tensor], shapes: Sequen
     Raises:
         InputError: a call that computes with the numbers, or mixes examples.
     """
+    total = sum(int(torch.Size(shape).numel()) for shape in shapes)
     images, first = [], 1
     for shape in shapes:
         count = int(torch.Size(shape).numel())
-        numbers = torch.arange(first, first + count, dtype=torch.float64).reshape(1, *shape)
-        images.append(numbers.expand(BATCH, *shape).clone())
+        one = torch.arange(first, first + count, dtype=torch.float64).reshape(shape)
+        images.append(torch.stack([one + example * total for example in range(BATCH)]))
         first += count
     up, down = (move([sign * image for image in images]) for sign in (1, -1))
-    if up.shape[0] != BATCH or not torch.equal(up[0], up[1]):
-        raise InputError(f"{name} mixes the examples of a batch; only what happens within an image embeds")
-    plus, minus = up[0].flatten(), down[0].flatten()
-    fixed = plus == minus  # what padding puts there
-    if not torch.equal(plus[~fixed], -minus[~fixed]):
+    fixed = up == down  # what padding puts there
+    if not torch.equal(up[~fixed], -down[~fixed]):
         raise InputError(f"{name} computes with its numbers where only a move of them embeds")
+    moved = up - total * torch.arange(BATCH).reshape(-1, *[1] * (up.ndim - 1))
+    if not torch.equal(moved[0][~fixed[0]], moved[1][~fixed[1]]) or bool((moved[0][~fixed[0]] > total).any()):
+        raise InputError(f"{name} mixes the examples of a batch; only what happens within an image embeds")
+    plus, fixed = up[0].flatten(), fixed[0].flatten()
     index = torch.where(fixed, 0, plus).long().to(like.device)
     constant = torch.where(fixed, plus, 0).to(like)
     return Rearrange(index, constant if bool(constant.any()) else None)
+
+
+def replayed(node: fx.Node, modules: dict[str, nn.Module]) -> Callable[[list[Tensor]], Tensor]:
+    """What a call makes of a batch of each of its `activations`, in their order."""
+
+    def value_of(each: fx.Node, images: Iterator[Tensor]) -> Any:
+        if "value" in each.meta:
+            return each.meta["value"]
+        return call(each, images) if "pieces" in each.meta else next(images)
+
+    def call(each: fx.Node, images: Iterator[Tensor]) -> Any:
+        inputs = {source: value_of(source, images) for source in each.all_input_nodes}
+        args, kwargs = fx.node.map_arg((each.args, each.kwargs), lambda source: inputs[source])
+        if each.op == "call_module":
+            return modules[str(each.target)](*args, **kwargs)
+        if each.op == "call_method":
+            return getattr(args[0], str(each.target))(*args[1:], **kwargs)
+        target: Any = each.target
+        return target(*args, **kwargs)
+
+    return lambda images: call(node, iter(images))
 
 
 def max_windows(windows: Sequence[list[list[int]]], channels: int, sides: Shape) -> MaxOf:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 
 from lcfs.embedding.averages import average_matrix
 from lcfs.embedding.geometry import matrix_of, own_numbers
+from lcfs.embedding.graph import as_net
 from lcfs.embedding.nearest import TiedArray, matrix_like, vector_like
 from lcfs.embedding.operations import LinearMap, Norm, Shape, layer_name, sized_name
 from lcfs.embedding.sparse import SparseLinear
-from lcfs.embedding.tracing import as_net, trace
+from lcfs.embedding.tracing import trace
+from lcfs.embedding.units import AnyType
 from lcfs.errors import InputError
 
 
@@ -85,6 +88,11 @@ def project(model: nn.Module, like: nn.Module, image: Sequence[int]) -> NetProje
     Source: theory.operators.project_conv.
     """
     nearest = copy.deepcopy(like).eval()
+    if parametrized := [name for name, m in nearest.named_modules() if parametrize.is_parametrized(m)]:
+        raise InputError(
+            f"{parametrized[0]} of `like` is parametrized, so that no weights can be put into it; call "
+            "torch.nn.utils.parametrize.remove_parametrizations on it first"
+        )
     net = trace(nearest, tuple(image))
     projector = _Projector(dict(as_net(model).named_modules()), dict(as_net(nearest).named_modules()))
     for node in net.graph.nodes:
@@ -115,6 +123,8 @@ class _Projector:
         if node.meta["kind"] not in ("linear", "norm"):
             return
         before, after = node.all_input_nodes[0].meta["shape"], node.meta["shape"]
+        if name not in self.ours:
+            raise InputError(f"`like` calls {name} as a function; make it a module, into which weights can be put")
         ours, other = self.ours[name], sized_name(name, before, self.shapes)
         if other in self.seen:
             return
@@ -152,6 +162,9 @@ class _Projector:
     def _check_average(self, name: str, node: fx.Node) -> None:
         """A matrix that stands for an average must still be it: the convolutional net has no weights there."""
         theirs = self.theirs.get(name)
+        if isinstance(theirs, AnyType):
+            self.seen.add(f"{name}.layer")
+            theirs = theirs.layer
         if not isinstance(theirs, nn.Linear | SparseLinear):
             return
         self.seen.add(name)

@@ -1,26 +1,29 @@
-"""A net as the graph of its calls (torch.fx), each with the shape that one example has after it."""
+"""A net as the graph of its calls, each with the shape that one example has after it and with what it does."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-import jaxtyping
 import torch
 from torch import Tensor, fx, nn
 
+from lcfs.embedding.functional import layers_from_functions
+from lcfs.embedding.graph import graph_of
+from lcfs.embedding.moving import BATCH
 from lcfs.embedding.operations import Norm, Shape, axes_of, called, kind_of
-from lcfs.embedding.sparse import SparseLinear
 from lcfs.errors import InputError, brief
-from lcfs.nets.layers import LocallyConnected
 
-_BATCH = 2
+_REMEDIES = {
+    "WeightNorm": "torch.nn.utils.remove_weight_norm",
+    "SpectralNorm": "torch.nn.utils.remove_spectral_norm",
+    "BasePruningMethod": "torch.nn.utils.prune.remove",
+}
 
 
 def trace(model: nn.Module, image: Shape) -> fx.GraphModule:
-    """The calls of a net in order, each activation with `meta["shape"]`, that of one example, and `meta["kind"]`.
+    """The calls of a net in order, with what they do and to what.
 
-    The modules are the net's own, not copies.
+    Activations have `meta["shape"]`, that of one example, and `meta["kind"]`; what holds several of them
+    `meta["pieces"]`; all else, as sizes and parameters, `meta["value"]`. The modules are the net's own: see `graph_of`.
 
     Args:
         image: shape of one example, (channels, *spatial) or (features,).
@@ -31,27 +34,24 @@ def trace(model: nn.Module, image: Shape) -> fx.GraphModule:
     """
     if not image or min(image) < 1:
         raise InputError(f"image must be (channels, *spatial), each at least 1, got {image}")
-    net = _traced(as_net(model))
+    net = graph_of(model)
     modules = dict(net.named_modules())
-    calls = [node for node in net.graph.nodes if node.op.startswith("call")]
-    for node in calls:
+    for node in net.graph.nodes:
         if node.op == "call_module":
             kind_of(node, modules)
             _check_module(str(node.target), modules[str(node.target)])
     _Shapes(net).run_on(image)
-    for node in calls:
-        if "shape" in node.meta:  # the others compute sizes
+    layers_from_functions(net)
+    modules = dict(net.named_modules())
+    for node in net.graph.nodes:
+        if node.op.startswith("call") and ("shape" in node.meta or "pieces" in node.meta):
             node.meta["kind"] = kind_of(node, modules)
             _check_arguments(node, modules)
     result = next(node for node in net.graph.nodes if node.op == "output").args[0]
     if not isinstance(result, fx.Node) or "shape" not in result.meta:
         raise InputError("the net returns something else than one tensor [batch, ...]; embed the part that does")
+    net.recompile()
     return net
-
-
-def as_net(model: nn.Module) -> nn.Module:
-    """The net itself; a net of one layer called "0" around a single layer."""
-    return nn.Sequential(model) if _Tracer().is_leaf_module(model, "") else model
 
 
 def example_parameter(net: nn.Module) -> Tensor:
@@ -59,40 +59,25 @@ def example_parameter(net: nn.Module) -> Tensor:
     return next((t for t in chain(net.parameters(), net.buffers()) if t.is_floating_point()), torch.empty(0))
 
 
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return type(m) in (LocallyConnected, SparseLinear) or super().is_leaf_module(m, module_qualified_name)
-
-
-def _traced(model: nn.Module) -> fx.GraphModule:
-    try:
-        with _no_shape_checks():
-            graph = _Tracer().trace(model)
-    except Exception as error:  # the net's own code runs on symbols here and may fail in any way
-        raise InputError(
-            f"{type(model).__name__} cannot be traced by torch.fx ({brief(error)}); write its forward without branches "
-            "and loops over tensors or their sizes"
-        ) from error
-    inputs = [node.name for node in graph.nodes if node.op == "placeholder"]
-    if len(inputs) != 1:
-        raise InputError(f"{type(model).__name__} takes {', '.join(inputs)}; only nets of one image embed")
-    return fx.GraphModule(model, graph)
-
-
-@contextmanager
-def _no_shape_checks() -> Iterator[None]:
-    """Where jaxtyping enforces its annotations, the symbols of torch.fx would not pass for tensors."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        yield
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", before)
+def activations(node: fx.Node) -> list[fx.Node]:
+    """The activations that a call works on, those of several held together one by one."""
+    inputs = []
+    for each in node.all_input_nodes:
+        if "shape" in each.meta:
+            inputs.append(each)
+        elif "pieces" in each.meta:
+            inputs += activations(each)
+    return inputs
 
 
 def _check_module(name: str, module: nn.Module) -> None:
-    if module._forward_hooks or module._forward_pre_hooks:
-        raise InputError(f"{name} has forward hooks, which may change what it computes; remove them first")
+    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    if hooks:
+        kinds = {base.__name__ for hook in hooks for base in type(hook).__mro__}
+        remedy = next(
+            (f"call {function} on it" for kind, function in _REMEDIES.items() if kind in kinds), "remove them"
+        )
+        raise InputError(f"{name} has forward hooks, which may change what it computes; {remedy} first")
     if isinstance(module, Norm):
         if module.running_mean is None or module.running_var is None:
             raise InputError(
@@ -104,36 +89,47 @@ def _check_module(name: str, module: nn.Module) -> None:
 
 
 def _check_arguments(node: fx.Node, modules: dict[str, nn.Module]) -> None:
-    """Refuse what torch would broadcast, or take for something else than a batch of examples with channels."""
-    kind, shape, inputs = node.meta["kind"], node.meta["shape"], node.all_input_nodes
-    if kind == "reshape":  # its other arguments are sizes
-        return
-    if any("shape" not in each.meta for each in inputs):
-        raise InputError(f"{node.name} reads a tensor that is no activation of the net; put parameters into modules")
+    """Refuse what torch would take for something else than a batch of examples with channels, or line up otherwise."""
+    name, where = called(node, modules), str(node.target) if node.op == "call_module" else node.name
+    inputs = activations(node)
+    if any(not {"shape", "pieces", "value"} & each.meta.keys() for each in node.all_input_nodes):
+        raise InputError(
+            f"{where} ({name}) works on what mixes the examples of a batch; only functions of one image embed"
+        )
     shapes = [each.meta["shape"] for each in inputs]
-    if kind == "elementwise" and any(each != shape for each in shapes):
-        raise InputError(f"{node.name} broadcasts {' with '.join(map(str, shapes))}; only equal shapes embed")
-    name = called(node, modules)
-    axes = axes_of(name) if kind in ("linear", "average") else None
+    kind = node.meta["kind"]
+    if kind == "elementwise" and any(len(each) != len(node.meta["shape"]) for each in shapes):
+        raise InputError(f"{where} broadcasts {' with '.join(map(str, shapes))}; give them equally many axes")
+    if kind not in ("elementwise", "move", "kept") and len(inputs) != 1:
+        raise InputError(f"{where} ({name}) works on {len(inputs)} activations, expected one")
+    axes = axes_of(name) if kind in ("linear", "average", "max") else None
     if axes is not None and len(shapes[0]) != 1 + axes:
-        raise InputError(f"{node.name} ({name}) sees {shapes[0]}, expected {axes} axes after the channels")
+        raise InputError(f"{where} ({name}) sees {shapes[0]}, expected {axes} axes after the channels")
 
 
 class _Shapes(fx.Interpreter):
-    """Runs a batch of black images through the net and notes the shapes."""
+    """Runs a batch of black images through the net and notes what each call returns."""
 
     def run_on(self, image: Shape) -> None:
         like = example_parameter(self.module)
-        self._dtype = like.dtype
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # a dropout in training mode draws numbers
-            self.run(torch.zeros(_BATCH, *image, dtype=like.dtype, device=like.device))
+        x = torch.zeros(BATCH, *image, dtype=like.dtype, device=like.device)
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):  # a dropout in training mode draws numbers
+                self.run(x)
+        except InputError as error:  # torch.fx adds paragraphs of its own
+            raise InputError(str(error).partition("\n\n")[0]) from error.__cause__
 
     def run_node(self, n: fx.Node) -> Any:
         try:
             value = super().run_node(n)
         except Exception as error:  # torch raises several kinds for a shape that does not fit
             raise InputError(f"{n.target} does not take what reaches it ({brief(error)}); check `image`") from error
-        activation = isinstance(value, Tensor) and value.ndim > 1 and value.dtype == self._dtype
-        if activation and n.op != "get_attr" and value.shape[0] == _BATCH:
-            n.meta["shape"] = tuple(value.shape[1:])
+        depends = n.op == "placeholder" or any("value" not in each.meta for each in n.all_input_nodes)
+        if isinstance(value, Tensor) and depends:
+            if value.ndim > 1 and value.is_floating_point() and value.shape[0] == BATCH:
+                n.meta["shape"] = tuple(value.shape[1:])
+        elif isinstance(value, tuple | list) and depends and all(isinstance(each, Tensor) for each in value) and value:
+            n.meta["pieces"] = tuple(tuple(each.shape[1:]) for each in value)
+        elif n.op != "output":
+            n.meta["value"] = value
         return value

@@ -16,7 +16,7 @@ from lcfs.embedding.sparse import SparseLinear
 from lcfs.embedding.tracing import trace
 from lcfs.errors import InputError
 from lcfs.nets.layers import LocallyConnected
-from lcfs.testing.slopes import product_error, slope
+from lcfs.testing.slopes import kept_error, normalized_error, product_error, slope
 
 _EXTRA = 8  # roundings beyond those of the sum: bias, a folded scale, and what an activation computes inside
 
@@ -32,6 +32,11 @@ class Running:
     def size(self) -> Tensor:
         """The largest magnitude that any computation may have here."""
         return self.value.abs() + self.error
+
+    @property
+    def zero(self) -> Tensor:
+        """Zeros in its place."""
+        return torch.zeros_like(self.value)
 
 
 @dataclass(frozen=True)
@@ -100,11 +105,15 @@ class RunningError(fx.Interpreter):
         self._arrivals = arrivals or Arrivals()
         self._roundings = roundings or Roundings()
         self._watch = watch
+        self._modules = dict(net.named_modules())
 
     @torch.no_grad()
     def bounded(self, x: Tensor) -> Running:
         """The output for images that are known exactly."""
-        found: Running = self.run(Running(x, torch.zeros_like(x)))
+        try:
+            found: Running = self.run(Running(x, torch.zeros_like(x)))
+        except InputError as error:  # torch.fx adds paragraphs of its own
+            raise InputError(str(error).partition("\n\n")[0]) from None
         return found
 
     def run_node(self, n: fx.Node) -> Any:
@@ -119,6 +128,8 @@ class RunningError(fx.Interpreter):
         if "kind" not in n.meta:  # a size, or a parameter
             return value
         inputs = _running(args, kwargs)
+        if "pieces" in n.meta:
+            return tuple(map(Running, value, self._call(n, args, kwargs, "error")))
         found = Running(value, self._error(n, args, kwargs, inputs, value))
         if self._watch is not None:
             self._watch(n, inputs, found)
@@ -126,28 +137,32 @@ class RunningError(fx.Interpreter):
 
     def _error(self, n: fx.Node, args: Any, kwargs: Any, inputs: list[Running], value: Tensor) -> Tensor:
         kind = n.meta["kind"]
-        if kind == "reshape":
+        if kind in ("reshape", "max"):  # maxima differ by the largest error at most
             return self._call(n, args, kwargs, "error")
+        if kind == "move":  # what padding puts there has none
+            return (self._call(n, args, kwargs, "error") - self._call(n, args, kwargs, "zero")).abs()
         if kind == "average":
             carried, size = self._call(n, args, kwargs, "error"), self._call(n, args, kwargs, "size")
             gamma = _gamma(inputs[0].value[0].numel(), value.dtype) + self._roundings.of_sums
             return carried + gamma * size
         if kind == "elementwise":
             size = sum((each.size for each in inputs), value.abs())
-            return self._carried(n, args, kwargs, inputs) + _gamma(0, value.dtype) * size
-        module = self.fetch_attr(str(n.target))
+            computed = any("value" in each.meta and each.op != "get_attr" for each in n.all_input_nodes)
+            rounding = _gamma(0, value.dtype) + (_EXTRA * self._roundings.of_sums if computed else 0.0)
+            return self._carried(n, args, kwargs, inputs) + rounding * size
+        module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
+        if kind == "kept":
+            rounding = _gamma(value[0].numel(), value.dtype)
+            if isinstance(module, nn.GroupNorm | nn.LayerNorm):
+                return normalized_error(module, inputs[0].value, inputs[0].error, value, rounding)
+            return kept_error(called(n, self._modules), inputs[0].value, inputs[0].error, value, rounding)
         if isinstance(module, Norm):
             return _norm_error(module, inputs[0], self._roundings.of_layers)
-        shapes = n.all_input_nodes[0].meta["shape"], n.meta["shape"]
-        convolution = convolution_of(str(n.target), module, *shapes)
-        axes = convolution.axes if convolution is not None else ()
-        taps = math.prod(axis.kernel for axis in axes) if any(axis.collides for axis in axes) else 0
-        of_sums = self._roundings.of_sums * taps
-        return _linear_error(module, inputs[0], self._roundings.of_layers + of_sums)
+        return _linear_error(n, module, inputs[0], self._roundings)
 
     def _carried(self, n: fx.Node, args: Any, kwargs: Any, inputs: list[Running]) -> Tensor:
         """What an elementwise call makes of the errors of its inputs."""
-        name = called(n, dict(self.module.named_modules()))
+        name = called(n, self._modules)
         if name in ("mul", "imul") and len(inputs) == 2:
             return product_error(inputs[0].value, inputs[0].error, inputs[1].value, inputs[1].error)
         module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
@@ -164,11 +179,19 @@ class RunningError(fx.Interpreter):
 
 
 def _running(args: Any, kwargs: Any) -> list[Running]:
-    return [argument for argument in (*args, *kwargs.values()) if isinstance(argument, Running)]
+    """All of them, also those in lists."""
+    found: list[Running] = []
+    map_aggregate((args, kwargs), lambda each: found.append(each) if isinstance(each, Running) else each)
+    return found
 
 
-def _linear_error(module: LinearMap, x: Running, rounding: float) -> Tensor:
+def _linear_error(n: fx.Node, module: LinearMap, x: Running, roundings: Roundings) -> Tensor:
     """|W| e + γ_K (|W| |x| + |b|)."""
+    convolution = convolution_of(str(n.target), module, n.all_input_nodes[0].meta["shape"], n.meta["shape"])
+    axes = convolution.axes if convolution is not None else ()
+    taps = math.prod(axis.kernel for axis in axes) if any(axis.collides for axis in axes) else 0
+    taps += _EXTRA * n.meta.get("computed", False)
+    rounding = roundings.of_layers + taps * roundings.of_sums
     absolute: Any = copy.deepcopy(module)
     for parameter in absolute.parameters():
         parameter.abs_()
