@@ -68,11 +68,11 @@ def _interpolated(node: fx.Node, modules: dict[str, nn.Module], spatial: Shape) 
     else:
         given = dict(zip(names, node.args[1:], strict=False)) | node.kwargs
     for axis, size in enumerate(spatial):
-        of_axis = {
+        of_axis: dict[str, Any] = {
             name: value[axis] if isinstance(value := given.get(name), tuple | list) else value
             for name in ("size", "scale_factor")
         }
-        options = {name: given.get(name) for name in ("align_corners", "recompute_scale_factor")}
+        options: dict[str, Any] = {name: given.get(name) for name in ("align_corners", "recompute_scale_factor")}
         yield _axis(size, lambda x, one=of_axis, all_=options: F.interpolate(x, **one, **all_, mode="linear"))
 
 

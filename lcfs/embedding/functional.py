@@ -60,7 +60,7 @@ def _layer(name: str, weight: Tensor, bias: Tensor | None = None, **options: Any
 def _norm(
     normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> nn.Module:
-    layer = nn.LayerNorm(list(normalized_shape), eps, elementwise_affine=False)
+    layer: Any = nn.LayerNorm(list(normalized_shape), eps, elementwise_affine=False)
     layer.elementwise_affine = weight is not None
     layer.weight = None if weight is None else _parameter(weight)
     layer.bias = None if bias is None else _parameter(bias)

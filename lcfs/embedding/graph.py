@@ -59,6 +59,8 @@ def graph_of(model: nn.Module) -> fx.GraphModule:
         if name and parametrize.is_parametrized(module):
             parent, _, leaf = name.rpartition(".")
             setattr(traced.get_submodule(parent), leaf, _plain(module))
+            for node in graph.find_nodes(op="call_module", target=name):
+                node.meta["computed"] = True
     return traced
 
 
@@ -73,7 +75,7 @@ def _plain(module: Any) -> nn.Module:
     torch.nn.utils.parametrize removes them from a class that all copies of a module share, so that this builds anew.
     """
     source = copy.deepcopy(module).eval()  # in training spectral_norm changes what it estimates
-    base = type(module).__mro__[1]
+    base: Any = type(module).__mro__[1]
     plain = base.__new__(base)
     plain.__dict__.update(source.__dict__, _parameters=dict(source._parameters), _modules={})
     for name, parametrization in source.parametrizations.items():

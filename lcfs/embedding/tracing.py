@@ -23,7 +23,8 @@ def trace(model: nn.Module, image: Shape) -> fx.GraphModule:
     """The calls of a net in order, with what they do and to what.
 
     Activations have `meta["shape"]`, that of one example, and `meta["kind"]`; what holds several of them
-    `meta["pieces"]`; all else, as sizes and parameters, `meta["value"]`. The modules are the net's own: see `graph_of`.
+    `meta["pieces"]`; all else, as sizes and parameters, `meta["value"]`. `meta["computed"]` marks layers whose weights
+    are computed from parameters. The modules are the net's own: see `graph_of`.
 
     Args:
         image: shape of one example, (channels, *spatial) or (features,).

@@ -150,7 +150,7 @@ class RunningError(fx.Interpreter):
             computed = any("value" in each.meta and each.op != "get_attr" for each in n.all_input_nodes)
             rounding = _gamma(0, value.dtype) + (_EXTRA * self._roundings.of_sums if computed else 0.0)
             return self._carried(n, args, kwargs, inputs) + rounding * size
-        module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
+        module: Any = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
         if kind == "kept":
             rounding = _gamma(value[0].numel(), value.dtype)
             if isinstance(module, nn.GroupNorm | nn.LayerNorm):
