@@ -18,7 +18,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 Shape = tuple[int, ...]
 Draw = Callable[..., Any]  # Hypothesis' own DrawFn is a protocol that type checkers cannot check at run time
-KINDS = ("conv", "transposed", "local")
+KINDS = ("conv", "same", "transposed", "local")
 LARGEST = (9, 5, 3)  # side of an image of 1, 2 and 3 axes
 SEEDS = st.integers(0, 2**32 - 1)
 

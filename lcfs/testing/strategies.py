@@ -70,8 +70,8 @@ def conv_layers(
         exact: small integers in float64, so that every order of summation gives the same; else Gaussian numbers.
         dtype: of the net; if None, float64 or (unless exact) float32.
         dims: numbers of spatial axes, of 1, 2, 3.
-        kinds: of "conv", "transposed", "local".
-        padding_modes: of "zeros", "circular", "reflect", "replicate"; for "conv".
+        kinds: of "conv", "same" (a convolution with padding="same", often with more at one end), "transposed", "local".
+        padding_modes: of "zeros", "circular", "reflect", "replicate"; for "conv" and "same".
         groups, strides, dilations: integers from 1 on; a layer whose channels no such number of groups divides has one
             group, as in a net behind other layers.
 

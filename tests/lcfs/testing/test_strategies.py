@@ -183,7 +183,7 @@ def test_limits_hold_for_nets(case: Case) -> None:
     ("limits", "message"),
     [
         ({"dims": []}, "dims must hold one or more of 1, 2, 3, got"),
-        ({"kinds": ["linear"]}, "kinds must hold one or more of conv, transposed, local, got"),
+        ({"kinds": ["linear"]}, "kinds must hold one or more of conv, same, transposed, local, got"),
         ({"padding_modes": ["same"]}, "padding_modes must hold"),
         ({"groups": [0]}, "groups must hold one or more of integers from 1 on"),
         ({"dims": [3], "kinds": ["local"]}, "one axis or two; put 1 or 2 into dims"),
