@@ -137,6 +137,8 @@ class TrainConfig:
             raise InputError(f"optimizer.momentum must lie in [0, 1), got {self.optimizer.momentum}")
         if self.compact and self.architecture == "resnet18":
             raise InputError("compact removes units from a chain of layers, which resnet18 is not; leave compact out")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must lie in 0…2³² - 1, got {self.seed}")
         _check_pruning(self.prune, self.epochs)
         if self.compact and self.prune.rounds > 1:
             raise InputError("compact cannot follow weights that pruning holds at zero; leave compact out")
@@ -147,6 +149,18 @@ class TrainConfig:
         if self.optimizer.name == "beta-lasso" and self.optimizer.weight_decay:
             raise InputError(
                 "optimizer.weight_decay belongs to sgd; beta-lasso has l1_conv and l1_fc instead: set it to 0"
+            )
+        if self.optimizer.name == "sgd":
+            _check_sgd(self.optimizer)
+
+
+def _check_sgd(optimizer: OptimizerConfig) -> None:
+    """SGD has no λ, no β and no threshold; a value given for them would change nothing."""
+    for field_of_lasso in ("l1_conv", "l1_fc", "beta", "one_sided", "threshold", "all_parameters"):
+        if getattr(optimizer, field_of_lasso) != getattr(OptimizerConfig, field_of_lasso):
+            raise InputError(
+                f"optimizer.{field_of_lasso} belongs to beta-lasso and sgd takes no notice of it; "
+                "leave it out, or choose a preset that ends in l1 or beta-lasso"
             )
 
 

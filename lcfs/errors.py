@@ -1,5 +1,8 @@
 """The one exception that a user's mistake raises: a sentence that says what, where and how to mend it."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Bad input from outside: a file, a field or a combination of fields.
@@ -21,3 +24,13 @@ def brief(error: BaseException) -> str:
     'No space left on device'
     """
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` (perhaps you meant …)`, for the sentence about an unknown name; nothing if no known name is close.
+
+    >>> nearest("trian", ["train", "bound"])
+    ' (perhaps you meant train)'
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (perhaps you meant {near[0]})" if near else ""

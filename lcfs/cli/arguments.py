@@ -1,10 +1,8 @@
 """Options through tyro into frozen dataclasses, with its boxed messages turned into one sentence."""
 
 import contextlib
-import difflib
 import io
 import re
-from collections.abc import Iterable
 from typing import TypeVar
 
 import tyro
@@ -39,15 +37,18 @@ def parse(options: type[Options], arguments: list[str], program: str, *, default
         raise InputError(_sentence(caught.getvalue(), program)) from None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """` (perhaps you meant …)`, or nothing if no known name is close."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (perhaps you meant {near[0]})" if near else ""
+_EXPECTED = (
+    (r"invalid literal for int\(\) with base \d+: (.*)", r"expected a whole number, got \1"),
+    (r"could not convert string to float: (.*)", r"expected a number, got \1"),
+)
+"""What Python's own conversions say, and what a person would."""
 
 
 def _sentence(box: str, program: str) -> str:
     lines = [line.strip("│ ").strip() for line in box.splitlines() if not re.match(r"^[╭╰]", line)]
     rules = [i for i, line in enumerate(lines) if line.startswith("───")] + [len(lines)]
-    message = " ".join(lines[: rules[0]]).rstrip(".")
+    message = " ".join(lines[: rules[0]]).rstrip(".").removeprefix("Error parsing ")
+    for python, person in _EXPECTED:
+        message = re.sub(python, person, message)
     near = re.search(r"Perhaps you meant:?\s*(--[\w.-]+)", " ".join(lines))
     return f"{message}{f'; perhaps you meant {near[1]}' if near else ''}; {program} --help lists the options"

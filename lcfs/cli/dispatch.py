@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lcfs.cli import certify, demo, describe, export, figure, mirror, setup, study, train
-from lcfs.cli.arguments import nearest
-from lcfs.errors import InputError
+from lcfs.errors import InputError, nearest
 from lcfs.interrupts import raise_on_sigterm, signal_of
 from lcfs.ranks import torchrun
 

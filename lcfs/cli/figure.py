@@ -8,8 +8,8 @@ from types import ModuleType
 
 import tyro
 
-from lcfs.cli.arguments import nearest, parse
-from lcfs.errors import InputError
+from lcfs.cli.arguments import parse
+from lcfs.errors import InputError, nearest
 
 
 @dataclass(frozen=True)

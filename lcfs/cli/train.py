@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import tyro
 
 from lcfs import config
-from lcfs.cli.arguments import nearest, parse
-from lcfs.errors import InputError
+from lcfs.cli.arguments import parse
+from lcfs.errors import InputError, nearest
 from lcfs.ranks import torchrun
 
 

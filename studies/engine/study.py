@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lcfs.config import TrainConfig
-from lcfs.errors import InputError
+from lcfs.errors import InputError, nearest
 from studies import grids
 from studies.engine.findings import Rows
 from studies.engine.scales import Scale
@@ -65,7 +65,7 @@ def names() -> list[str]:
 def find(name: str) -> Study:
     """The study of a module. Raises InputError for an unknown name."""
     if name not in names():
-        raise InputError(f"there is no study {name!r}; known are {', '.join(names())}")
+        raise InputError(f"there is no study {name!r}{nearest(name, names())}; lcfs study list lists them")
     return importlib.import_module(f"studies.grids.{name}").STUDY
 
 

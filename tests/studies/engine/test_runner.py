@@ -130,7 +130,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert "sharing_and_locality" in out
     code, _, err = call(capsys, "study", "table1")
     assert code == 2
-    assert "known are" in err
+    assert "lcfs study list lists them" in err
     monkeypatch.setitem(SCALES, "smoke", replace(SMOKE, epochs=1, seeds=(0,)))
     folders = ("--runs", str(tmp_path / "runs"), "--records", str(tmp_path / "records"))
     code, out, _ = call(capsys, "study", "pixel_permutation", "--jobs", "1", *folders)
