@@ -58,7 +58,7 @@ def say(line: str) -> None:
     text = Text(printable(line))
     for words, style in _MARKS.items():
         text.highlight_regex(rf"(?<![\w-])(?<!NOT ){words}(?![\w-])", style)
-    _console().print(text, soft_wrap=not sys.stdout.isatty(), overflow="fold")
+    _console().print(text, soft_wrap=not sys.stdout.isatty())
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from lcfs.descriptions.counted import Report
 from lcfs.descriptions.outlook import VALUE_BITS, outlook
 from lcfs.reading import NetState
-from lcfs.terminal import print_table
+from lcfs.terminal import print_table, say
 
 _HEADER = ("language", "bits", "Theorem 1, 2", "Hoeffding", "kl", "binomial")
 _MOST_NAMED = 8
@@ -53,15 +53,14 @@ def print_verdict(report: Report) -> None:
     """The best bound or how far off it is, what pruning would do, and what is assumed."""
     ahead = outlook(report)
     if report.verdict.vacuous:
-        print(f"{size(report.bits)}: vacuous, {_until(report)}")
+        say(verdict_line(report))
         if ahead.bits_allowed:
             print(
                 f"at {report.samples:,} examples at most {size(ahead.bits_allowed, down=True)} say more: "
                 f"what if pruned to {ahead.weights_allowed:,} weights of {VALUE_BITS} bits, with as few errors?"
             )
     else:
-        guessing = f" (guessing: {report.verdict.guessing:.4g})" if report.verdict.guessing < 1 else ""
-        print(f"{size(report.bits)}: error at most {up(report.verdict.bound)}{guessing}")
+        say(verdict_line(report))
         if ahead.halved_bits < report.bits:
             print(
                 f"what if half as many weights, of {VALUE_BITS} bits, made as few errors: {size(ahead.halved_bits)}, "
@@ -69,6 +68,15 @@ def print_verdict(report: Report) -> None:
             )
     fixed = "names and types" if report.shape_bits else "names, types and shapes"
     print(f"with probability {1 - report.delta:g}, for independent examples and {fixed} of tensors fixed before them")
+
+
+def verdict_line(report: Report) -> str:
+    """The shortest length, and the best bound from it or how far off it is."""
+    verdict = report.verdict
+    if verdict.vacuous:
+        return f"{size(report.bits)}: vacuous, {_until(report)}"
+    guessing = f" (guessing: {verdict.guessing:.4g})" if verdict.guessing < 1 else ""
+    return f"{size(report.bits)}: error at most {up(verdict.bound)}{guessing}, δ = {report.delta:g}"
 
 
 def print_held_out(bound: float, delta: float) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lcfs.cli.arguments import parse
+from lcfs.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ class DemoOptions:
 def demo(arguments: list[str]) -> int:
     """The main job on data that is already there, in under two minutes on two cores."""
     options = parse(DemoOptions, arguments, "lcfs demo")
+    for name, value in (("seeds", options.seeds), ("epochs", options.epochs)):
+        if value < 1:
+            raise InputError(f"--{name} must be at least 1, got {value}")
     from studies import demo as digits
 
     return digits.run(options.folder, options.seeds, options.epochs)

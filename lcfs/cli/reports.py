@@ -6,24 +6,25 @@ from pathlib import Path
 from lcfs.analysis.counts import StateSummary
 from lcfs.analysis.first_layer import LEAST_NONZEROS, FirstLayer
 from lcfs.analysis.geometry import InputMap
-from lcfs.cli.bound_report import print_verdict
-from lcfs.config import TrainConfig
+from lcfs.cli.bound_report import verdict_line
 from lcfs.descriptions.counted import tensor_bits
-from lcfs.terminal import print_table
+from lcfs.terminal import print_table, say
 from lcfs.training.evaluation import Result
 from theory.nearest_convolution import Match
 
 
-def print_result(path: Path, config: TrainConfig, result: Result) -> None:
-    """What a run ended with."""
-    print(f"{path}: {config.architecture}, α = {config.base_channels}, {config.data}, {config.optimizer.name}")
-    print(f"train error {100 * result.train_error:.2f} %, test accuracy {100 * result.test_accuracy:.2f} %")
-    rows = [
-        (name, f"{nonzeros:,}", f"{result.weights[name]:,}", f"{100 * nonzeros / result.weights[name]:.2f} %")
-        for name, nonzeros in result.nonzeros.items()
-    ]
-    print_table(("layer", "non-zeros", "weights", "density"), rows)
-    print_verdict(result.report)
+def print_result(path: Path, result: Result) -> None:
+    """What a run ended with in three lines, and what to do next."""
+    kept, weights = sum(result.nonzeros.values()), sum(result.weights.values())
+    layers = ", ".join(f"{name} {_share(count, result.weights[name])}" for name, count in result.nonzeros.items())
+    say(f"test accuracy {100 * result.test_accuracy:.2f} %, train error {100 * result.train_error:.2f} %")
+    say(f"{kept:,} of {weights:,} weights are not zero ({_share(kept, weights)}: {layers})")
+    say(f"shortest description {verdict_line(result.report)}")
+    say(f"next: lcfs inspect {path}; lcfs certify {path} -o {path / 'net.cert'}")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.3g} %"
 
 
 def print_state(summary: StateSummary) -> None:

@@ -92,11 +92,11 @@ def _run_together(chosen: config.TrainConfig | None, path: Path, track: bool, ra
             mirror = tracking.Mirror(path, uri, experiment=f"train-{chosen.data}")
         if mirror:
             mirror.update()
-        line.show(progress)
+        line.epoch(progress)
 
-    with ProgressLine() as line:
+    with ProgressLine(chosen) as line:
         try:
-            result = train(chosen, path, resume=resume, on_epoch=after_epoch)
+            result = train(chosen, path, resume=resume, on_start=line.start, on_step=line.step, on_epoch=after_epoch)
         except Diverged as error:
             line.close()
             torchrun.let_first_speak()
@@ -104,7 +104,7 @@ def _run_together(chosen: config.TrainConfig | None, path: Path, track: bool, ra
             if mirror:
                 mirror.close()
             return 1
-    reports.print_result(path, chosen, result)
+    reports.print_result(path, result)
     if mirror:
         mirror.close()
         if mirror.failed:

@@ -31,8 +31,12 @@ def choose_device(config: TrainConfig, ranks: Ranks) -> torch.device:
     return torch.device("cuda", torchrun.local_rank())
 
 
-def check_shares(batch: int, ranks: Ranks) -> None:
-    """Raises InputError if a batch of so many images has no equal parts for all ranks."""
+def check_batch(batch: int, images: int, ranks: Ranks) -> None:
+    """Raises InputError if so many images are more than the training set has, or have no equal parts for all ranks."""
+    if batch > images:
+        raise InputError(
+            f"a batch of {batch:,} images is more than the training set of {images:,} has; lower --batch-size"
+        )
     if batch % ranks.count:
         raise InputError(
             f"a batch of {batch} images cannot be shared out evenly among {ranks.count} ranks; "

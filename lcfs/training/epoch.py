@@ -35,13 +35,18 @@ def make_step(session: Session, small: Compacted | None = None) -> Step:
 
 
 def train_epoch(
-    session: Session, take_step: Step, small: Compacted | None = None, stopping: Callable[[], bool] = lambda: False
+    session: Session,
+    take_step: Step,
+    small: Compacted | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    on_totals: Callable[[int, Totals], None] = lambda steps, totals: None,
 ) -> Totals | None:
     """Train on every image once, but for those that fill no batch; `small` is then written back into the session's net.
 
     Args:
         stopping: asked after every step whether to leave the rest for later; with several ranks, or without dead units,
             an epoch is never left.
+        on_totals: told, whenever the loss has been read, how many steps are done and what was measured in them.
 
     Returns:
         None if the epoch was left, and `session.part` says where.
@@ -60,7 +65,9 @@ def train_epoch(
     for step in range(first, session.steps):
         take_step(session.ranks.own(batches[step]), rates[step])
         if session.device.type == "cpu" or step % _LOSS_CHECK == 0:
-            _check_finite(_totals(take_step, session.ranks), session.epoch + 1, step + 1, config.optimizer.lr)
+            so_far = _totals(take_step, session.ranks)
+            _check_finite(so_far, session.epoch + 1, step + 1, config.optimizer.lr)
+            on_totals(step + 1, so_far)
         if may_stop and step + 1 < session.steps and stopping():
             session.part = Part(order, step + 1, take_step.sums())
             return None

@@ -24,18 +24,8 @@ from lcfs.training.pruning import place, round_metrics, total_epochs
 from lcfs.training.restoring import going_on, restore, same_threads
 from lcfs.training.session import Session, start
 from lcfs.training.step import Step, Totals
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a progress line shows after each epoch; `loss` in nats, accuracies in [0, 1]."""
-
-    epoch: int
-    epochs: int
-    loss: float
-    accuracy: float
-    nonzeros: int
-    seconds_left: float
+from lcfs.training.watching import Progress as Progress
+from lcfs.training.watching import Start, Watch, Watcher
 
 
 def train(
@@ -45,12 +35,14 @@ def train(
     dataset: Dataset | None = None,
     model: nn.Module | None = None,
     resume: bool = False,
+    on_start: Callable[[Start], None] | None = None,
+    on_step: Callable[[Progress], None] | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Train one net and write its run directory.
 
     Under torchrun all ranks train this net together, on equal parts of every batch, and call this alike; the first of
-    them alone writes files and calls `on_epoch`, all return the result or raise the same error.
+    them alone writes files and calls the functions given; all return the result or raise the same error.
 
     Args:
         config: the run; ignored in favour of the recorded one when resuming.
@@ -59,6 +51,8 @@ def train(
         model: a net of your own, `[batch, *image_shape]` → logits `[batch, classes]`, trained in place, instead of the
             one that `config.architecture` and its sizes describe; a resumed run must get one of the same shapes again.
         resume: whether to continue the run at `path` from its newest checkpoint.
+        on_start: called once, before the first step, with what is about to be trained.
+        on_step: called within an epoch whenever the loss has been read: on a CPU after every step.
         on_epoch: called after each epoch.
 
     Returns:
@@ -94,7 +88,7 @@ def train(
             restore(session, run)
         how = going_on(path, handed_in, ranks)
         try:
-            return _Loop(session, run, on_epoch, how).run_all()
+            return _Loop(session, run, Watcher(on_start, on_step, on_epoch), how).run_all()
         except KeyboardInterrupt as error:
             if isinstance(error, Interrupted) and str(error):
                 raise
@@ -107,13 +101,13 @@ class _Loop:
 
     session: Session
     run: Run
-    on_epoch: Callable[[Progress], None] | None
+    watcher: Watcher
     going_on: str
-    started: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.first, self.epochs = self.session.epoch, total_epochs(self.session.config)
+        self.epochs = total_epochs(self.session.config)
+        self.watch = Watch(self.session, self.epochs, self.watcher)
         self.step = make_step(self.session)
 
     @property
@@ -121,6 +115,7 @@ class _Loop:
         return self.session.ranks
 
     def run_all(self) -> Result:
+        self.watch.start(self.run)
         with Patience("a checkpoint is written") as patience:
             while self.session.epoch < self.epochs:
                 self._run_epoch(patience)
@@ -147,17 +142,20 @@ class _Loop:
         nonzeros = sharding.nonzeros(named_weights(session.model), self.ranks)
         self._log(totals, nonzeros, begun, small)
         self._save_if_due()
-        self._show(totals, nonzeros)
+        self.watch.epoch(totals, sum(nonzeros.values()))
 
     def _train(self, small: Compacted | None, patience: Patience) -> Totals | None:
         shrunk = small is not None and small.model is not self.session.model
         step: Step = make_step(self.session, small) if shrunk else self.step
+        self.watch.begin()
         try:
-            return train_epoch(self.session, step, small, lambda: patience.asked is not None)
+            return train_epoch(self.session, step, small, lambda: patience.asked is not None, self.watch.step)
         except Diverged as error:
             ended = {"status": "diverged", "metrics": {}, "tags": {"reason": str(error)}}
             self.ranks.from_first(self.run.write_summary, ended)
             raise
+        finally:
+            self.watch.end()
 
     def _log(self, totals: Totals, nonzeros: dict[str, int], begun: float, small: Compacted | None) -> None:
         """Append the epoch that is just done to metrics.jsonl."""
@@ -195,9 +193,3 @@ class _Loop:
         if session.part is None:
             return f"interrupted after epoch {session.epoch} of {self.epochs}"
         return f"interrupted after step {session.part.steps} of {session.steps} in epoch {session.epoch + 1}"
-
-    def _show(self, totals: Totals, nonzeros: dict[str, int]) -> None:
-        if self.on_epoch and self.ranks.first:
-            done = self.session.epoch
-            left = (time.monotonic() - self.started) / (done - self.first) * (self.epochs - done)
-            self.on_epoch(Progress(done, self.epochs, totals.loss, totals.accuracy, sum(nonzeros.values()), left))

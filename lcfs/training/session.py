@@ -13,7 +13,7 @@ from lcfs.data.configured import load_configured
 from lcfs.nets.architectures import build_configured
 from lcfs.ranks.ranks import Ranks
 from lcfs.training import own, sharding
-from lcfs.training.devices import check_shares, choose_device
+from lcfs.training.devices import check_batch, choose_device
 from lcfs.training.optimizers import make_optimizer
 from lcfs.training.pruning import Pruning, total_epochs
 from lcfs.training.step import Sums
@@ -120,7 +120,7 @@ def start(
     with ranks.together(), ranks.first_ahead():
         device = choose_device(config, ranks)
         dataset = _on(device, _prepared(config, dataset))
-        check_shares(min(config.batch_size, len(dataset.train)), ranks)
+        check_batch(config.batch_size, len(dataset.train), ranks)
         permutation = None
         if config.permute_pixels:
             permutation = data.pixel_permutation(config.seed, dataset.image_shape).to(device)

@@ -43,6 +43,18 @@ def test_a_row_is_a_line_in_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_long_line_is_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_terminal: bool
+) -> None:
+    _Screen(monkeypatch, 60, is_terminal=is_terminal)
+    words = [f"word{i}" for i in range(40)]
+    terminal.say(" ".join(words))
+    printed = capsys.readouterr().out
+    assert printed.split() == words
+    assert (len(printed.splitlines()) > 1) == is_terminal
+
+
 def test_numbers_stand_on_the_right(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.print_table(("net", "change"), [("S-FC", "−0.50"), ("S-CONV", "12.00 ± 0.10")])
     assert capsys.readouterr().out == "net           change\nS-FC           −0.50\nS-CONV  12.00 ± 0.10\n"

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from lcfs import cli, config
+from lcfs.cli.progress import ProgressLine
+from lcfs.training.watching import Progress
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -51,6 +53,14 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         (["inspect", "missing.pt"], "missing.pt"),
         (["data", "imagenet"], "imagenet"),
         (["sync", "/nonexistent"], "/nonexistent"),
+        (["train", "s-fc-sgd", "--optimizer.beta", "5"], "optimizer.beta belongs to beta-lasso"),
+        (["train", "s-fc-sgd", "--seed", "-1"], "seed must lie in"),
+        (["train", "s-fc-sgd", "--epochs", "many"], "expected a whole number, got 'many'"),
+        (["train", "s-fc-sgd", "--optimizer.lr", "x"], "expected a number, got 'x'"),
+        (["train", "s-fc-sgd", "--data", "digits", "--batch-size", "2000"], "a batch of 2,000 images"),
+        (["study", "lambda_and_bta"], "perhaps you meant lambda_and_beta"),
+        (["demo", "--seeds", "0"], "--seeds"),
+        (["ui", ".", "--port", "99999"], "--port"),
     ],
 )
 def test_bad_input_is_one_sentence_and_code_2(
@@ -126,3 +136,33 @@ def test_presets_fit_the_data_set(
     assert f"0 for no crop. (default: {crop})" in words
     preset = config.presets(data)["s-fc-sgd"]
     assert (preset.data, preset.batch_size, preset.augment.crop, preset.augment.flip) == (data, batch_size, crop, flip)
+
+
+def test_a_training_says_what_it_does_and_what_came_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(tmp_path / "one")
+    small = ["s-fc-sgd", "--data", "digits", "--base-channels", "1", "--epochs", "2", "--no-track", "--run", run]
+    code, out, _ = call(capsys, "train", *small)
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].startswith(f"{run}: s-fc by sgd, 1,648 weights; 1,437 training images of digits; 2 epochs of 22 st")
+    assert [line.split("  ")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
+    assert "train accuracy" in lines[1]
+    assert [line.split()[0] for line in lines[3:]] == ["test", "1,648", "shortest", "next:"]
+
+
+def test_the_live_line_shows_steps_and_fits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for columns in (60, 80, 130):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        line = ProgressLine(config.TrainConfig("s-fc"))
+        line.step(Progress(0, 400, 195, 390, 1.25, 0.5, None, 12_345.6, 3_725.0))
+        line.close()
+        shown = capsys.readouterr().out.split("\x1b[K")[-1].rstrip()
+        assert len(shown) < columns
+        assert shown.startswith("epoch 1/400 [#####.....]  loss 1.2500")
+        assert "1:02:05 left" in shown
+        assert ("train accuracy 50.00 %" in shown) == (columns > 60)
+        assert ("12,346 images/s" in shown) == (columns > 80)
