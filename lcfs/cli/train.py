@@ -28,6 +28,25 @@ class TrainOptions:
     """Mirror the run into MLflow."""
 
 
+_PRESETS = """
+A preset is NET-METHOD, as in lcfs train s-fc-beta-lasso --data cifar10
+
+nets
+  s-conv, s-local, s-fc   one convolution and two dense layers; the same units
+                          locally connected without sharing; fully connected
+  d-conv, d-local, d-fc   the same with eight convolutions
+  3-fc                    three dense layers, the same width throughout
+  resnet18                for images
+
+methods
+  sgd                     momentum and weight decay
+  l1                      SGD with an L1 penalty, which makes no exact zeros
+  beta-lasso              the same with a threshold, which does
+
+Sizes, epochs and regularization fit the data set that --data names; lcfs train
+PRESET --help lists all fields with their values."""
+
+
 def train(arguments: list[str]) -> int:
     """Train a net: lcfs train PRESET [--field value ...], or lcfs train --resume RUN."""
     presets = config.presets(_data(arguments))
@@ -40,9 +59,7 @@ def train(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: lcfs train PRESET [--field value ...] | lcfs train --resume RUN")
         print("       torchrun --nproc-per-node N --no-python -- lcfs train …   (one net)")
-        print("\npresets:")
-        print("\n".join(f"  {name}" for name in presets))
-        print("\nlcfs train PRESET --help lists the fields and their values in that preset.")
+        print(_PRESETS)
         return 0
     name = arguments[0]
     if name not in presets:

@@ -121,8 +121,8 @@ def test_train_then_inspect_and_bound(tmp_path: Path, capsys: pytest.CaptureFixt
     [
         ("signals", 100, 0, False),
         ("digits", 64, 1, False),
-        ("cifar10", 512, 4, True),
-        ("svhn", 512, 4, False),
+        ("cifar10", 128, 4, True),
+        ("svhn", 128, 4, False),
         ("own.npz", 100, 0, False),
     ],
 )
