@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from lcfs import data
 from lcfs.certificates.certificate import Certificate
 from lcfs.certificates.coarsening import Coarsening, coarsen
-from lcfs.certificates.evidence import Sample, count_errors
+from lcfs.certificates.evidence import Sample, compare_errors, count_errors
 from lcfs.config import TrainConfig
 from lcfs.descriptions.encoded import Encoded, decode, encode
 from lcfs.descriptions.float_nets import FloatPredictor, ten_thousandths
@@ -27,6 +26,7 @@ from lcfs.runs.quantized_run import QuantizedRun
 from theory.verdicts import Verdict, all_bounds, judge
 
 AS_TRAINED = Coarsening()
+_CAUTION = 4.0  # so that nobody who verifies counts more errors
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _attempt(
 ) -> Attempt:
     """What a candidate comes to, its errors counted in float32."""
     decoded = decode(encoded.bits)
-    errors = count_errors(decoded, dataset.train, torch.float32)
+    errors = compare_errors(decoded, dataset.train)
     bits = len(encoded.bits)
     verdict = judge(errors, bits, len(dataset.train), delta=delta, classes=dataset.classes)
     attempt = Attempt(how, bits, errors, verdict)
@@ -162,7 +162,7 @@ def _check_delta(delta: float) -> None:
 def _certificate(encoded: Encoded, dataset: data.Dataset, delta: float, validation: int, seed: int) -> Certificate:
     """What the decoded net achieves on the sample."""
     decoded = decode(encoded.bits)
-    errors = count_errors(decoded, dataset.train)
+    errors = count_errors(decoded, dataset.train, caution=_CAUTION)
     return Certificate(
         description=encoded.bits,
         language=encoded.language,
@@ -171,7 +171,7 @@ def _certificate(encoded: Encoded, dataset: data.Dataset, delta: float, validati
         train=Sample.of(dataset, "train", validation, seed),
         train_errors=errors,
         test=Sample.of(dataset, "test", validation, seed),
-        test_errors=count_errors(decoded, dataset.test),
+        test_errors=count_errors(decoded, dataset.test, caution=_CAUTION),
         delta=delta,
         bounds=all_bounds(errors, len(encoded.bits), len(dataset.train), delta),
     )

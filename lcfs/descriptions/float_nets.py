@@ -5,7 +5,7 @@ the decoder builds the net from the word and the arrays that follow. Normalizati
 are in the word and paid for; so is the seed of a pixel permutation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from lcfs import data
+from lcfs.descriptions import float_logits
+from lcfs.descriptions.balls import Ball
 from lcfs.errors import InputError
 from lcfs.nets.architectures import ARCHITECTURES, build
 from lcfs.nets.convolutions import structures_of
@@ -116,19 +118,32 @@ class FloatPredictor:
             net = self._net()
         state = {name: torch.from_numpy(np.asarray(array, dtype=np.float64)) for name, array in arrays.items()}
         net.load_state_dict(state, assign=True)
-        return net.eval()
+        return net.eval().requires_grad_(False)
 
     def inputs(self, images: Tensor) -> Tensor:
         """Bytes or floats `[b, c, *grid]` → what the net sees, float64; bytes are taken for fractions of 255."""
-        shape = (1, -1, *[1] * (images.ndim - 2))
-        mean = torch.tensor(self.mean, dtype=torch.float64, device=images.device).view(shape) / _UNIT
-        std = torch.tensor(self.std, dtype=torch.float64, device=images.device).view(shape) / _UNIT
-        x = images.double() / 255 if images.dtype == torch.uint8 else images.double()
-        x = (x - mean) / std
+        shape, whole = (1, -1, *[1] * (images.ndim - 2)), _whole(images)
+        mean = torch.tensor(self.mean, dtype=torch.float64, device=images.device).view(shape)
+        std = torch.tensor(self.std, dtype=torch.float64, device=images.device).view(shape)
+        x = (images.double() * _UNIT - whole * mean) / (whole * std)  # of bytes, only the quotient is rounded
         if self.permutation_seed is None:
             return x
         order = data.pixel_permutation(self.permutation_seed, self.image).to(images.device)
         return x.flatten(2)[..., order].view_as(x)
+
+    def logits(self, net: nn.Module) -> Callable[[Tensor], Ball]:
+        """The function from bytes or floats `[b, c, *grid]` to logits `[b, classes]`, with bounds on all rounding."""
+        behind = float_logits.logits(net)
+
+        def function(images: Tensor) -> Ball:
+            x, whole = self.inputs(images), _whole(images)
+            entries = (images.double().abs() * _UNIT).flatten(1)
+            largest = torch.linalg.vector_norm(
+                entries + whole * max(self.mean), dim=1
+            )  # ≥ both sides of the difference
+            return behind(Ball(x, largest * (2.0**-50 / (whole * min(self.std)))))
+
+        return function
 
     def _net(self) -> nn.Module:
         return fold_batchnorm(
@@ -140,3 +155,8 @@ class FloatPredictor:
                 kernel_size=self.kernel_size,
             )
         )
+
+
+def _whole(images: Tensor) -> int:
+    """What stands for 1: 255 in bytes."""
+    return 1 if images.is_floating_point() else 255

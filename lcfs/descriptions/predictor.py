@@ -1,11 +1,12 @@
 """The one interface of everything that a description can describe: predictors, whatever kind of net they are."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
 
+from lcfs.descriptions.balls import Ball
 from theory.codes import Bits
 from theory.languages import Description, Found
 
@@ -56,5 +57,10 @@ class Predictor(Protocol):
         ...
 
     def inputs(self, images: Tensor) -> Tensor:
-        """uint8 `[b, c, h, w]` → what the net sees."""
+        """Images `[b, c, *grid]` of a data set → what the net sees."""
+        ...
+
+    def logits(self, net: nn.Module) -> Callable[[Tensor], Ball]:
+        """The function from images `[b, c, *grid]` to logits `[b, classes]` of such a net in float64, computed with
+        bounds on all rounding."""
         ...

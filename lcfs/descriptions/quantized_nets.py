@@ -5,14 +5,15 @@ data is paid for by its bits.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
-from lcfs.descriptions import quantized_language
+from lcfs.descriptions import quantized_language, quantized_logits
+from lcfs.descriptions.balls import Ball
 from lcfs.errors import InputError
 from lcfs.nets.quantized import Architecture, QuantizedNet, QuantizedTensor, from_integers
 from theory.codes import Bits, EliasDelta
@@ -80,6 +81,11 @@ class QuantizedPredictor:
     def inputs(self, images: Tensor) -> Tensor:
         """uint8 `[b, c, h, w]`: the front end is part of the net."""
         return images
+
+    def logits(self, net: nn.Module) -> Callable[[Tensor], Ball]:
+        """The function from uint8 `[b, c, h, w]` to logits `[b, classes]`, with bounds on all rounding."""
+        assert isinstance(net, QuantizedNet)
+        return quantized_logits.logits(net)
 
 
 def _numbers(bits: Bits, count: int) -> tuple[list[int], Bits]:

@@ -22,6 +22,8 @@ from lcfs.nets.fixed_features import front_end, front_end_channels
 _MOST_CHANNELS = 256  # with the next two, what a forged description can ask a verifier to compute
 _LARGEST_KERNEL = 15
 _MOST_BLOCKS = 64
+EPSILON = 1e-5
+"""What normalization adds to a variance."""
 
 
 @dataclass(frozen=True)
@@ -124,28 +126,33 @@ class QuantizedNet(nn.Module):
 
     def classify(self, features: Float[Tensor, "b f rows columns"]) -> Float[Tensor, "b classes"]:
         """Logits from what `front_end` computed, which needs doing only once."""
-        w = {name: self._weight(name) for name in self.specification}
+        w = {name: self.weight(name) for name in self.specification}
         x = _activate(F.conv2d(features, w["stem"][..., None, None]), w["stem_bias"])
         for depth, blocks in enumerate(self.architecture.stages):
             x = F.avg_pool2d(x, 2) if depth else x
             for i in blocks:
                 x = x + _activate(self._mixed(x, w[f"kernel{i}"], w[f"mix{i}"]), w[f"mix{i}_bias"])
         pooled = x.to(w["head"].dtype).mean((2, 3))
-        return F.linear(F.layer_norm(pooled, pooled.shape[1:]), w["head"], w["head_bias"])
+        return F.linear(F.layer_norm(pooled, pooled.shape[1:], eps=EPSILON), w["head"], w["head_bias"])
 
     def _mixed(self, x: Tensor, kernel: Tensor, mix: Tensor) -> Tensor:
         """mix (x + kernel ∗ x), the kernel depthwise."""
         size = self.architecture.kernel_size
-        if self.architecture.symmetric:
-            kernel = torch.cat([kernel, kernel[..., : size // 2].flip(-1)], -1)
-        y = x + F.conv2d(x, kernel[:, None], padding=size // 2, groups=x.shape[1])
+        y = x + F.conv2d(x, self.whole_kernel(kernel)[:, None], padding=size // 2, groups=x.shape[1])
         return F.conv2d(y, mix[..., None, None])
+
+    def whole_kernel(self, kernel: Float[Tensor, "c k columns"]) -> Float[Tensor, "c k k"]:
+        """Depthwise kernels with the columns that mirror symmetry makes superfluous."""
+        if not self.architecture.symmetric:
+            return kernel
+        return torch.cat([kernel, kernel[..., : self.architecture.kernel_size // 2].flip(-1)], -1)
 
     def _rounded(self, name: str) -> Tensor:
         bound = self.specification[name].bound
         return self.latent[name].round().clamp(-bound, bound)
 
-    def _weight(self, name: str) -> Tensor:
+    def weight(self, name: str) -> Tensor:
+        """What a tensor's integers stand for; in training mode hardened as far as `hardness` says."""
         latent, rounded = self.latent[name], self._rounded(name)
         value = latent + self.hardness * (rounded - latent).detach() if self.training else rounded
         return value * 2.0 ** self.specification[name].exponent
@@ -173,4 +180,4 @@ def from_integers(
 
 def _activate(x: Tensor, bias: Tensor) -> Tensor:
     """max(0, x normalized over a whole image, per image, + bias)."""
-    return F.relu(F.group_norm(x, 1) + bias[:, None, None])
+    return F.relu(F.group_norm(x, 1, eps=EPSILON) + bias[:, None, None])

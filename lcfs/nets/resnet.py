@@ -22,7 +22,7 @@ class ResNet18(nn.Module):
         blocks, before = [], width
         for stage, after in enumerate(widths):
             for stride in ((1 if stage == 0 else 2), 1):
-                blocks.append(_BasicBlock(before, after, stride, kernel_size))
+                blocks.append(BasicBlock(before, after, stride, kernel_size))
                 before = after
         self.blocks = nn.Sequential(*blocks)
         self.fc = nn.Linear(before, classes)
@@ -33,7 +33,9 @@ class ResNet18(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-class _BasicBlock(nn.Module):
+class BasicBlock(nn.Module):
+    """Two convolutions, and a shortcut around them: the identity, or a 1×1 convolution where the shape changes."""
+
     def __init__(self, inputs: int, outputs: int, stride: int, kernel_size: int) -> None:
         super().__init__()
         self.conv1 = _convolution(inputs, outputs, kernel_size, stride)
@@ -47,6 +49,7 @@ class _BasicBlock(nn.Module):
             self.shortcut.add_module("norm", nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[B, inputs, H, W]` → `[B, outputs, H', W']`."""
         y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
         return F.relu(y + self.shortcut(x))
 
