@@ -20,6 +20,7 @@ from paper_figures.tools import selecting
 from studies.engine import records
 from studies.engine.scales import SCALES
 from studies.grids import sharing_and_locality, training_fully_connected
+from theory.verdicts import at_most
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -84,7 +85,7 @@ def test_the_paper_in_miniature_comes_first_once_it_has_records(
 
 @given(st.floats(0, 1))
 def test_bounds_are_printed_rounded_up(bound: float) -> None:
-    printed = Fraction(script("number_tables.percent").at_most(bound).removesuffix(" %"))
+    printed = Fraction(at_most(bound).removesuffix(" %"))
     assert 0 <= printed - 100 * Fraction(bound) < Fraction(1, 100)
 
 

@@ -7,6 +7,8 @@ happens to be at hand.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 
 from theory import bounds
 
@@ -46,6 +48,15 @@ class Verdict:
     def vacuous(self) -> bool:
         """Whether the tightest bound says no more than guessing does."""
         return self.bound >= self.guessing
+
+
+def at_most(bound: float, digits: int = 2) -> str:
+    """An upper bound in [0, 1] as a percentage, rounded up exactly: what is printed still holds.
+
+    >>> at_most(0.546548)
+    '54.66 %'
+    """
+    return f"{Decimal(math.ceil(Fraction(bound) * 100 * 10**digits)).scaleb(-digits)} %"
 
 
 def all_bounds(errors: int, description_bits: float, samples: int, delta: float = 0.05) -> Bounds:

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from lcfs import data
-from lcfs.certificates.certificate import Certificate
+from lcfs.certificates.certificate import Certificate, claimed
 from lcfs.certificates.coarsening import Coarsening, coarsen
 from lcfs.certificates.evidence import Sample, compare_errors, count_errors
 from lcfs.config import TrainConfig
@@ -23,6 +23,7 @@ from lcfs.runs import Run
 from lcfs.runs.checkpoints import load_into
 from lcfs.runs.nets import net_of
 from lcfs.runs.quantized_run import QuantizedRun
+from theory.codes import Bits
 from theory.verdicts import Verdict, all_bounds, judge
 
 AS_TRAINED = Coarsening()
@@ -53,8 +54,9 @@ def certify(
     Args:
         run: a run directory of `lcfs train`, or of a quantized net; its config.json names net and data.
         checkpoint: a state dict of that net to take instead of the run's newest checkpoint.
-        data_dir: folder of the data set, as for `lcfs.data.load`.
-        delta: the bounds fail with at most this probability, in (0, 1).
+        data_dir: folder of the data set, as for `lcfs.data.load`. The sample is its whole training set, images that the
+            run set aside for validation included: nothing that chooses among images needs to be billed.
+        delta: the bounds fail with at most this probability, in (0, 0.5], fixed before the data are looked at.
         candidates: ways of pruning and quantizing; the one with the least bound is certified, or, where
             all are vacuous, the one that lacks the fewest images. All are hypotheses of the same prefix-free code, so
             looking at several costs nothing. A quantized net is taken as it is.
@@ -75,12 +77,8 @@ def certify(
         dataset = data.load(quantized.data, folder=data_dir or quantized.data_dir)
         return certify_quantized(quantized.architecture, load_state(path), dataset, delta=delta, origin=str(path))
     config = opened.config()
-    name = data.stream_name(config.samples, config.data_seed) if config.samples else config.data
-    if not data.is_named(name):
-        raise InputError(
-            f"{run} was trained on {name}, which a verifier does not have; certify nets of named data sets"
-        )
-    dataset = data.load(name, folder=data_dir or config.data_dir, validation=config.validation, seed=config.seed)
+    _check_sample(config, path)
+    dataset = data.load(config.data, folder=data_dir or config.data_dir)
     return certify_state(
         config, load_state(path), dataset, delta=delta, candidates=candidates, on_attempt=on_attempt, origin=str(path)
     )
@@ -97,7 +95,7 @@ def certify_state(
     origin: str = "the state dict",
 ) -> Certificate:
     """The same for a state dict and a data set in memory; `config` says which net and which data they are."""
-    _check_delta(delta)
+    check_delta(delta)
     if config.random_labels:
         raise InputError(
             f"{origin} was trained on random labels, of which a certificate cannot speak: train on real ones"
@@ -112,7 +110,7 @@ def certify_state(
     if len(ways) > 1:
         attempts = [_attempt(how, one, dataset, delta, on_attempt) for how, one in zip(ways, encoded, strict=True)]
         best = min(range(len(ways)), key=lambda i: _rank(attempts[i]))
-    return _certificate(encoded[best], dataset, delta, config.validation, config.seed)
+    return issue(encoded[best].bits, dataset, delta)
 
 
 def _attempt(
@@ -147,34 +145,56 @@ def certify_quantized(
     origin: str = "the state dict",
 ) -> Certificate:
     """The same for the state dict of a `QuantizedNet`, trained on all training images of the data set."""
-    _check_delta(delta)
+    check_delta(delta)
     net = QuantizedNet(architecture, dataset.image_shape[0], dataset.classes)
     load_into(net, state, origin=origin, wanted="this quantized net")
     predictor = QuantizedPredictor(architecture, dataset.image_shape, dataset.classes)
-    return _certificate(encode(predictor, net.integers()), dataset, delta, validation=0, seed=0)
+    return issue(encode(predictor, net.integers()).bits, dataset, delta)
 
 
-def _check_delta(delta: float) -> None:
-    if not 0 < delta < 1:
-        raise InputError(f"delta must lie in (0, 1), got {delta:g}")
+def check_delta(delta: float) -> None:
+    """Raises InputError unless delta lies in (0, ½]: a bound that fails more often than not says nothing."""
+    if not 0 < delta <= 0.5:
+        raise InputError(f"delta must lie in (0, 0.5], got {delta:g}")
 
 
-def _certificate(encoded: Encoded, dataset: data.Dataset, delta: float, validation: int, seed: int) -> Certificate:
-    """What the decoded net achieves on the sample."""
-    decoded = decode(encoded.bits)
-    errors = count_errors(decoded, dataset.train, caution=_CAUTION)
+def issue(description: Bits, dataset: data.Dataset, delta: float = 0.05) -> Certificate:
+    """The certificate of the net that bits stand for, on all images of a data set.
+
+    Raises:
+        InputError: delta out of range, a part of the images set aside, other images than those of a known name.
+        ValueError: bits that stand for no net.
+    """
+    check_delta(delta)
+    decoded = decode(description)
+    train, test = Sample.of(dataset, "train"), Sample.of(dataset, "test")
+    (errors,) = count_errors(decoded, dataset.train, (_CAUTION,))
+    (test_errors,) = count_errors(decoded, dataset.test, (_CAUTION,))
     return Certificate(
-        description=encoded.bits,
-        language=encoded.language,
-        language_bits=encoded.language_bits,
-        ledger=encoded.ledger,
-        train=Sample.of(dataset, "train", validation, seed),
+        description=description,
+        language=decoded.language,
+        language_bits=decoded.encode().language_bits,
+        ledger=decoded.ledger,
+        train=train,
         train_errors=errors,
-        test=Sample.of(dataset, "test", validation, seed),
-        test_errors=count_errors(decoded, dataset.test, caution=_CAUTION),
-        delta=delta,
-        bounds=all_bounds(errors, len(encoded.bits), len(dataset.train), delta),
+        test=test,
+        test_errors=test_errors,
+        delta=float(delta),
+        bounds=claimed(all_bounds(errors, len(description), train.images, delta)),
     )
+
+
+def _check_sample(config: TrainConfig, path: Path) -> None:
+    """Raises InputError for a run on data of which a certificate would not know how they were chosen."""
+    if config.data not in data.DATASETS:
+        raise InputError(
+            f"{path} was trained on {config.data}, and only nets for {', '.join(data.DATASETS)} are certified"
+        )
+    if config.samples:
+        raise InputError(
+            f"{path} was trained on {config.samples:,} signals of the stream, whose number and seed are billed "
+            "nowhere; train on the frozen set, with --samples 0"
+        )
 
 
 def _predictor(config: TrainConfig, dataset: data.Dataset) -> FloatPredictor:

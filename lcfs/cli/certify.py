@@ -31,7 +31,7 @@ class CertifyOptions:
     data_dir: Path | None = None
     """Folder of the data set; by default as for lcfs train."""
     delta: float = 0.05
-    """Probability with which the bounds may fail."""
+    """Probability with which the bounds may fail, in (0, 0.5], fixed before anyone looks at the data."""
     densities: tuple[float, ...] = (1.0,)
     """Parts of the non-zero weights to try to keep; the best bound wins."""
     value_bits: tuple[int, ...] = ()
@@ -46,6 +46,8 @@ class VerifyOptions:
     """A certificate, whoever made it; no code from it is run."""
     data_dir: Path | None = None
     """Folder of the data set; by default as for lcfs train."""
+    most_weights: int = 1 << 24
+    """Nets of more weights, or of more than 64 times as many multiplications an image, are refused unbuilt."""
 
 
 def certify(arguments: list[str]) -> int:
@@ -55,6 +57,7 @@ def certify(arguments: list[str]) -> int:
     from lcfs.certificates import Attempt, Coarsening
     from lcfs.certificates import certify as make
     from lcfs.certificates.report import print_certificate
+    from theory.verdicts import at_most
 
     try:
         ways = product(options.densities, options.value_bits or (None,))
@@ -69,7 +72,7 @@ def certify(arguments: list[str]) -> int:
         values = "all values" if how.value_bits is None else f"{how.value_bits} bits a value"
         print(
             f"density {how.density:g}, {values}: {attempt.bits:,} bits, {attempt.train_errors:,} training errors, "
-            f"bound {attempt.verdict.bound:.4f}{_lacking(attempt.verdict)}",
+            f"bound {at_most(attempt.verdict.bound)} at δ = {options.delta:g}{_lacking(attempt.verdict)}",
             flush=True,
         )
 
@@ -102,7 +105,7 @@ def verify(arguments: list[str]) -> int:
     from lcfs.certificates import verify as check
     from lcfs.certificates.report import print_certificate
 
-    verification = check(file, data_dir=options.data_dir)
+    verification = check(file, data_dir=options.data_dir, most_weights=options.most_weights)
     if verification.certificate is not None and verification.verified:
         print_certificate(file, verification.certificate)
     for difference in verification.differences:

@@ -1,5 +1,6 @@
 """Nets as bits and back: the kind of net, its architecture word, then its arrays in a language."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,12 +19,12 @@ KINDS: tuple[type[Predictor], ...] = (FloatPredictor, QuantizedPredictor)
 
 @dataclass(frozen=True)
 class Encoded:
-    """A net as bits: the language they are in, what they were spent on, and the length in bits in every language."""
+    """A net as bits: the language they are in, what they were spent on, and the length in whole bits in every one."""
 
     bits: Bits
     language: str
     ledger: tuple[Entry, ...]
-    language_bits: dict[str, float]
+    language_bits: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,26 @@ def encode(predictor: Predictor, arrays: Mapping[str, np.ndarray]) -> Encoded:
     word = Uniform(len(KINDS)).encode(KINDS.index(type(predictor))) + predictor.word()
     description = predictor.encode(arrays)
     ledger = (Entry("", "architecture word", len(word)), *description.ledger)
-    language_bits = {name: len(word) + length for name, length in description.lengths.items()}
+    language_bits = {name: len(word) + _whole(length) for name, length in description.lengths.items()}
     return Encoded(word + description.bits, description.language, ledger, language_bits)
+
+
+def read_word(bits: Bits) -> tuple[Predictor, Bits]:
+    """(what kind of net with which sizes, the bits of its arrays); nothing is built. Raises ValueError for no word."""
+    kind, rest = Uniform(len(KINDS)).decode(bits)
+    return KINDS[kind].parse(rest)
 
 
 def decode(bits: Bits) -> Decoded:
     """The net that bits stand for. Raises ValueError if they stand for none, or if some are left over."""
-    kind, rest = Uniform(len(KINDS)).decode(bits)
-    predictor, rest = KINDS[kind].parse(rest)
+    predictor, rest = read_word(bits)
     word = Entry("", "architecture word", len(bits) - len(rest))
     arrays, content, rest = predictor.decode(rest)
     if len(rest):
         raise ValueError(f"{len(rest)} bits are left over behind the net")
     return Decoded(predictor, arrays, content.language, (word, *content.ledger))
+
+
+def _whole(bits: float) -> int:
+    """A length in whole bits, rounded up but for what floating point may have added to a whole number."""
+    return math.ceil(bits - 1e-6)

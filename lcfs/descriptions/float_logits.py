@@ -10,7 +10,7 @@ from torch import nn
 
 from lcfs.descriptions import balls, operator_norms
 from lcfs.descriptions.balls import Ball
-from lcfs.nets.layers import LocallyConnected2d
+from lcfs.nets.layers import LocallyConnected
 from lcfs.nets.resnet import BasicBlock, ResNet18
 
 Map = Callable[[Ball], Ball]
@@ -36,8 +36,8 @@ def logits(net: nn.Module) -> Map:
             stride, padding = _one(net.stride), _one(net.padding)
             operator = operator_norms.convolution(net.weight, net.bias, stride)
             return partial(balls.convolution, operator=operator, stride=stride, padding=padding)
-        case LocallyConnected2d():
-            operator = operator_norms.local(net.weight, net.bias, 2, net.stride)
+        case LocallyConnected():
+            operator = operator_norms.local(net.weight, net.bias, net.weight.ndim // 2 - 1, net.stride)
             return partial(balls.local, operator=operator, stride=net.stride, padding=net.padding)
         case BasicBlock():
             convolutions = _chain([logits(net.conv1), balls.relu, logits(net.conv2)])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from lcfs import data
 from lcfs.descriptions import float_logits
@@ -102,6 +103,17 @@ class FloatPredictor:
         if sum(np.prod(shape, dtype=object) for shape in shapes.values()) > _LARGEST:
             raise ValueError(f"the architecture word describes a net of more than {_LARGEST:,} weights")
         return shapes
+
+    def weights(self) -> int:
+        """Number of entries of all arrays. Raises ValueError as `layout`."""
+        return sum(int(np.prod(shape, dtype=object)) for shape in self.layout().values())
+
+    def operations(self) -> int:
+        """Multiplications of an image's logits. Raises ValueError as `layout`."""
+        self.layout()
+        with torch.device("meta"), FlopCounterMode(display=False) as counter:
+            self._net()(torch.empty(1, *self.image))
+        return counter.get_total_flops() // 2
 
     def encode(self, arrays: Mapping[str, np.ndarray]) -> Description:
         """The arrays in the shortest of `theory.languages`; matrices of S-FC and D-FC are tried as convolutions."""

@@ -78,8 +78,8 @@ def _spectral(weight: Tensor) -> float:
         scale = torch.linalg.matrix_norm(power).clamp_min(1e-300)
         power, off = power / scale[..., None, None], off / scale + 2.0**-50
         log_norm = log_norm + scale.log() / 2**step
-    bound = (log_norm + torch.log1p(off) / 2**_SQUARINGS).max() / 2
-    return float(bound.exp()) * _ROUNDING
+    bound = ((log_norm + torch.log1p(off) / 2**_SQUARINGS) / 2).exp()
+    return float(torch.minimum(bound, torch.linalg.matrix_norm(wide)).max()) * _ROUNDING  # the latter for zeros
 
 
 def _frobenius(weight: Tensor) -> float:

@@ -28,6 +28,10 @@ class Predictor(Protocol):
         """Number of logits."""
         ...
 
+    def weights(self) -> int:
+        """Number of entries of all arrays. Raises ValueError as `layout`."""
+        ...
+
     def word(self) -> Bits:
         """The architecture word: self-delimiting, the only codeword of this predictor."""
         ...
@@ -40,8 +44,12 @@ class Predictor(Protocol):
     def layout(self) -> Mapping[str, Any]:
         """Names of the arrays in the order in which they are described, each with its shape or specification.
 
-        Raises: ValueError for a word that names an impossible net, or one that is too large for a verifier.
+        Raises: ValueError for a word that names an impossible net, or one too large to be described.
         """
+        ...
+
+    def operations(self) -> int:
+        """Multiplications of an image's logits. Raises ValueError as `layout`."""
         ...
 
     def encode(self, arrays: Mapping[str, np.ndarray]) -> Description:

@@ -10,6 +10,7 @@ from theory.codes import Bits, EntropyCoded
 from theory.languages import Description, Found, Reader, Writer
 
 LANGUAGE = "adaptive-levels"
+_CHOICE = 2.0
 Specification = Mapping[str, QuantizedTensor]
 
 
@@ -18,7 +19,8 @@ def describe(integers: Mapping[str, np.ndarray], specification: Specification) -
 
     Tensors of the same alphabet −K…K share one arithmetic codeword, in which each learns its own frequencies (KT rule):
     −log2 of its KT probability, and less than two bits for each alphabet. `lengths` adds what every level uniformly in
-    −K…K (`uniform-levels`) and every weight as a float16 (`dense`) would take.
+    −K…K (`uniform-levels`) and every weight as a float16 (`dense`) would take in a code that could choose among the
+    three, which costs two bits.
 
     Args:
         integers: tensors by name, of the shapes and ranges of the specification, which the decoder knows.
@@ -30,7 +32,7 @@ def describe(integers: Mapping[str, np.ndarray], specification: Specification) -
     bits = writer.bits()
     uniform = sum(_size(tensor) * math.log2(2 * tensor.bound + 1) for tensor in specification.values())
     dense = 16.0 * sum(map(_size, specification.values()))
-    lengths = {"dense": dense, "uniform-levels": uniform, LANGUAGE: float(len(bits))}
+    lengths = {"dense": dense + _CHOICE, "uniform-levels": uniform + _CHOICE, LANGUAGE: float(len(bits))}
     return Description(bits, LANGUAGE, tuple(writer.ledger), lengths)
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from lcfs.descriptions import quantized_language, quantized_logits
 from lcfs.descriptions.balls import Ball
@@ -65,6 +67,19 @@ class QuantizedPredictor:
         if sum(math.prod(tensor.shape) for tensor in tensors.values()) > _LARGEST:
             raise ValueError(f"the architecture word describes a net of more than {_LARGEST:,} weights")
         return tensors
+
+    def weights(self) -> int:
+        """Number of entries of all tensors. Raises ValueError as `layout`."""
+        return sum(math.prod(tensor.shape) for tensor in self.layout().values())
+
+    def operations(self) -> int:
+        """Multiplications of an image's logits. Raises ValueError as `layout`."""
+        self.layout()
+        with torch.device("meta"), FlopCounterMode(display=False) as counter:
+            QuantizedNet(self.architecture, self.image[0], self.classes).eval()(
+                torch.empty(1, *self.image, dtype=torch.uint8)
+            )
+        return counter.get_total_flops() // 2
 
     def encode(self, arrays: Mapping[str, np.ndarray]) -> Description:
         """The integer tensors in the language of quantized nets."""

@@ -72,7 +72,8 @@ class LocallyConnected(nn.Module):
     def forward(self, x: Float[Tensor, "batch channels *image"]) -> Float[Tensor, "batch outputs *positions"]:
         """`[B, in_channels, H, W]` → `[B, out_channels, H', W']`, `[B, in_channels, L]` → `[B, out_channels, L']`."""
         axes, positions = len(self.image), self.positions
-        if torch.is_autocast_enabled(x.device.type):  # cast pixels, not the many copies of them
+        # under autocast cast pixels, not the many copies of them
+        if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
         # With the batch last the patches are copied once, in order; F.unfold's layout is several times slower.
         windows = F.pad(x, (self.padding,) * (2 * axes)).movedim(0, -1).contiguous()

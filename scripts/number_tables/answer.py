@@ -2,7 +2,8 @@
 
 from number_tables.certified import quantized_net
 from number_tables.first_layers import RADIUS, learned_filters, printed_radius
-from number_tables.percent import at_most, percent
+from number_tables.percent import percent
+from theory.verdicts import at_most
 
 _TEXT = """\
 - **Locality is learned**: S-FC's filters on CIFAR-10 have a radius of gyration of {radius:.1f} px by β-LASSO (paper:

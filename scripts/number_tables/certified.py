@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from number_tables.percent import at_most, percent
+from number_tables.percent import percent
 from studies.engine.records import RECORDS
+from theory.verdicts import at_most
 
 
 def certificates_table() -> str:

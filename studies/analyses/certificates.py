@@ -22,6 +22,7 @@ from lcfs.runs import Run
 from lcfs.runs.atomic import write_text_atomically
 from lcfs.runs.quantized_run import QuantizedRun
 from theory import bounds
+from theory.verdicts import at_most
 
 GRID = tuple(Coarsening(density, bits) for density, bits in product((1.0, 0.3, 0.1, 0.03), (2, 3, 4)))
 """Post-hoc pruning and quantization: the least bound is certified; all are words of one code, so looking is free."""
@@ -94,9 +95,9 @@ def main() -> None:
             f"{row.images:,}",
             f"{row.bits:,}",
             f"{100 * row.train_error:.2f}",
-            f"{100 * row.occam_binomial:.2f}",
+            at_most(row.occam_binomial).removesuffix(" %"),
             f"{row.samples_needed:,}",
-            f"{100 * row.test_set_bound:.2f}",
+            at_most(row.test_set_bound).removesuffix(" %"),
         )
         for row in rows
     ]

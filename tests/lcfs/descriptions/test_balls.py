@@ -145,6 +145,13 @@ def test_norms_are_above_the_singular_values_and_near(shape: tuple[int, int], se
     assert largest <= operator_norms.matrix(w, None).norm <= 1.06 * largest
 
 
+def test_filters_of_zeros_have_no_norm() -> None:
+    weight = torch.zeros(2, 2, 3, 1, 3, 3, dtype=torch.float64)
+    assert operator_norms.local(weight, None, 2, 1).norm == 0
+    weight[0, 0] = 1
+    assert 0 < operator_norms.local(weight, None, 2, 1).norm < 3 * 3 * 3
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [1, 3, 5])
 def test_norms_of_convolutions_are_above_their_matrices(size: int, stride: int) -> None:
