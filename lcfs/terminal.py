@@ -22,7 +22,7 @@ _MARKS = {
     "vacuous": "yellow",
     "best": "bold",
 }
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class Percentage:

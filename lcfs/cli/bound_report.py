@@ -7,7 +7,7 @@ from pathlib import Path
 from lcfs.descriptions.counted import Report
 from lcfs.descriptions.outlook import VALUE_BITS, outlook
 from lcfs.reading import NetState
-from lcfs.terminal import print_table, say
+from lcfs.terminal import print_table, printable, say
 
 _HEADER = ("language", "bits", "Theorem 1, 2", "Hoeffding", "kl", "binomial")
 _MOST_NAMED = 8
@@ -16,20 +16,21 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def print_account(path: Path, state: NetState) -> None:
     """What was read of a file, and what was not."""
-    at = f" under {state.key}" if state.key else ""
-    print(f"{path}: {state.kind}, {len(state.tensors):,} tensors{at}")
+    at = f" under {printable(state.key)}" if state.key else ""
+    print(f"{printable(str(path))}: {state.kind}, {len(state.tensors):,} tensors{at}")
     for left in state.left_out[:_MOST_NAMED]:
-        print(f"  not read: {f'{left.name}: ' if left.name else ''}{left.what}")
+        print(printable(f"  not read: {f'{left.name}: ' if left.name else ''}{left.what}"))
     if len(state.left_out) > _MOST_NAMED:
         print(f"  not read: {len(state.left_out) - _MOST_NAMED:,} more, which --json lists")
     if state.stubs:
-        print(f"  classes that its pickle names, none of them run: {', '.join(state.stubs[:_MOST_NAMED])}")
+        names = ", ".join(state.stubs[:_MOST_NAMED])
+        print(printable(f"  classes that its pickle names, none of them run: {names}"))
 
 
 def print_assumptions(sentences: Sequence[str]) -> None:
     """What was put together or taken for the same, and what the length takes for granted."""
     for sentence in sentences[:_MOST_NAMED]:
-        print(f"  {sentence}")
+        print(printable(f"  {sentence}"))
     if len(sentences) > _MOST_NAMED:
         print(f"  {len(sentences) - _MOST_NAMED:,} more of these, which --json lists")
 

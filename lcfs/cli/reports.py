@@ -8,7 +8,7 @@ from lcfs.analysis.first_layer import LEAST_NONZEROS, FirstLayer
 from lcfs.analysis.geometry import InputMap
 from lcfs.cli.bound_report import verdict_line
 from lcfs.descriptions.counted import tensor_bits
-from lcfs.terminal import print_table, say
+from lcfs.terminal import print_table, printable, say
 from lcfs.training.evaluation import Result
 from theory.nearest_convolution import Match
 
@@ -47,7 +47,7 @@ def print_state(summary: StateSummary) -> None:
     print_table(("tensor", "shape", "type", "non-zeros", "density", "different", "bits", "of all"), rows)
     if whole:
         dearest = max(summary.tensors, key=tensor_bits)
-        print(f"{dearest.name} pays most: {100 * tensor_bits(dearest) / whole:.1f} % of the bits")
+        print(f"{printable(dearest.name)} pays most: {100 * tensor_bits(dearest) / whole:.1f} % of the bits")
 
 
 def print_first_layer(layer: FirstLayer) -> None:

@@ -10,6 +10,7 @@ from lcfs.analysis.counts import StateSummary
 from lcfs.errors import InputError
 from lcfs.reading import NetState, read_state
 from lcfs.runs import Run
+from lcfs.terminal import printable
 
 _NAMED = 3
 _ADAPTER = re.compile(r"\blora_|\badapter|\bia3_", re.IGNORECASE)
@@ -58,7 +59,7 @@ def refuse_partial(path: Path, state: NetState) -> None:
     named = "; ".join(f"{left.name}: {left.what}" if left.name else left.what for left in lacking[:_NAMED])
     more = f"; and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
     raise InputError(
-        f"there is no bound for {path}, of which a part was not read ({named}{more}); --exclude PATTERN says that the "
+        f"there is no bound for {path}, of which a part was not read ({printable(named)}{more}); --exclude PATTERN says that the "
         "net predicts without it, --key KEY which part is the net"
     )
 

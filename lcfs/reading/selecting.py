@@ -160,7 +160,7 @@ def _under(value: Any, key: str) -> Any:
         fitting = [k for k in entries if k and (rest == k or rest.startswith(f"{k}."))]
         if not fitting:
             known = [k for k, inner in _entries(value) if holds_tensors(inner)]
-            raise InputError(f"there is nothing under the key {key!r}; tensors stand under {', '.join(known[:8])}")
+            raise InputError(f"there is nothing under the key {key!r}; tensors stand under {known[:8]}")
         found = max(fitting, key=len)
         here, rest = entries[found], rest[len(found) + 1 :]
     return here

@@ -174,3 +174,15 @@ def test_what_is_taken_for_granted_is_said(tmp_path: Path, capsys: pytest.Captur
     assert "tied" not in out  # what is under a mask is not what it is tied to
     _, out, _ = call(capsys, "bound", str(tmp_path / "net.pt"), *SAMPLES, "--json")
     assert len(json.loads(out)["assumptions"]) == 3
+
+
+def test_names_of_tensors_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"state_dict": {"[/]x": torch.randn(9), "a\x1b[2J\nb": torch.randn(9)}}, tmp_path / "net.pt")
+    code, out, _ = call(capsys, "inspect", str(tmp_path / "net.pt"))
+    assert code == 0
+    assert "[/]x" in out
+    assert "a\\x1b[2J\\nb" in out
+    assert "\x1b" not in out
+    torch.save({"state_dict": {"w": torch.randn(9)}, "a\x1b[2J\nb": torch.randn(9)}, tmp_path / "net.pt")
+    code, _, err = call(capsys, "bound", str(tmp_path / "net.pt"), *SAMPLES)
+    assert (code, err.count("\n"), "\x1b" in err) == (2, 1, False)
