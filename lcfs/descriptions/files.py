@@ -59,7 +59,8 @@ def refuse_partial(path: Path, state: NetState) -> None:
     named = "; ".join(f"{left.name}: {left.what}" if left.name else left.what for left in lacking[:_NAMED])
     more = f"; and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
     raise InputError(
-        f"there is no bound for {path}, of which a part was not read ({printable(named)}{more}); --exclude PATTERN says that the "
+        f"there is no bound for {path}, of which a part was not read ({printable(named)}{more}); "
+        "--exclude PATTERN says that the "
         "net predicts without it, --key KEY which part is the net"
     )
 

@@ -62,15 +62,9 @@ def _expected(file: str) -> set[str]:
     return {line for line in lines if line}
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
-    """Note each outcome for the table."""
-    report = yield
-    if call.when == "call" and item.path == Path(__file__).parent / "test_conformance.py":
-        table = item.config.stash.setdefault(_TABLE, {})
-        error = call.excinfo.value if call.excinfo else None
-        table[_subject(item).name] = _outcome(error)
-    return report
+def note(config: pytest.Config, subject: Subject, error: BaseException | None) -> None:
+    """Note what became of a subject, for the table."""
+    config.stash.setdefault(_TABLE, {})[subject.name] = _outcome(error)
 
 
 def _outcome(error: BaseException | None) -> str:

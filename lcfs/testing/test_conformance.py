@@ -4,13 +4,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from lcfs.testing.conformance import Subject, adapted, load_converter, subjects
-from lcfs.testing.conftest import option
+from lcfs.testing.conftest import note, option
 from lcfs.testing.embeds import assert_embeds
 from lcfs.testing.strategies import Case
 
 
 @pytest.mark.parametrize("subject", subjects(), ids=lambda subject: subject.name)
-def test_converter(subject: Subject) -> None:
+def test_converter(subject: Subject, request: pytest.FixtureRequest) -> None:
     """Assert that what the converter returns computes the same as what it was given."""
     convert = load_converter(option("CONVERTER"))
     takes_layers = option("CONVERTS", "net") == "layer"
@@ -29,4 +29,9 @@ def test_converter(subject: Subject) -> None:
         converted = convert(case.model.get_submodule("0") if takes_layers else case.model, case.image)
         assert_embeds(case.model, adapted(converted, case), case.image, exact=True)
 
-    agrees()
+    try:
+        agrees()
+    except BaseException as error:
+        note(request.config, subject, error)
+        raise
+    note(request.config, subject, None)

@@ -59,7 +59,7 @@ def test_a_key_and_a_pattern_choose(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--exclude biaz is the pattern of no name"):
         read_state(tmp_path / "net.pt", exclude=("biaz",))
     with pytest.raises(
-        InputError, match="nothing under the key 'x'; tensors stand under .'state_dict', 'state_dict_ema'"
+        InputError, match=r"nothing under the key 'x'; tensors stand under .'state_dict', 'state_dict_ema'"
     ):
         read_state(tmp_path / "net.pt", key="x")
 
