@@ -15,7 +15,7 @@ demo: venv
 	$(BIN)/lcfs demo
 
 test: venv
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto
 
 test-slow: venv
 	$(BIN)/python -m pytest -m slow
@@ -23,6 +23,7 @@ test-slow: venv
 # 100,000 mutated files against lcfs.reading, some minutes.
 fuzz: venv
 	PYTHONPATH=. $(BIN)/python tests/lcfs/reading/fuzz.py
+
 # Twenty minutes of random kills, full disks, damaged files and rival writers; `make test` has a sample of each.
 test-reliability: venv
 	LCFS_RELIABILITY=full $(BIN)/python -m pytest -s tests/reliability

@@ -2,8 +2,8 @@
 
 Command: LCFS_DATA=FOLDER python -m benchmarks.compaction [--record FILE] [--run RUN]. The runs take turns epoch by
 epoch in one process with one thread; times are CPU seconds. A third run is the one without compaction with its hidden
-units in another order: what the mere order of bfloat16 sums does to so many steps. At the λ of the records in the
-README no unit dies within these epochs; at five times that λ on the first layer many do. Then, for the first layers so
+units in another order: what the mere order of bfloat16 sums does to so many steps. At the λ of the scale
+laptop no unit dies within these epochs; at five times that λ on the first layer many do. Then, for the first layers so
 trained (and that of RUN), what their sparsity would give to other kernels: empty blocks as they stand and with units
 and pixels put in order of place (Morton order), and milliseconds of each product of a training step, dense, by blocks
 (BSR) and by rows (CSR).
@@ -37,7 +37,7 @@ BATCH = 128
 
 
 def configuration(l1_conv: float, epochs: int) -> TrainConfig:
-    """The README's S-FC run with its λ on the first layer replaced, and fewer epochs."""
+    """The S-FC run of the study longer_training with its λ on the first layer replaced, and fewer epochs."""
     optimizer = OptimizerConfig("beta-lasso", l1_conv=l1_conv, l1_fc=5e-5, beta=10.0)
     return TrainConfig(
         "s-fc", 8, data="cifar10", epochs=epochs, batch_size=BATCH, precision="bf16", optimizer=optimizer

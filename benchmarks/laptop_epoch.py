@@ -4,7 +4,7 @@ Both train S-FC or S-CONV at α = 8 on CIFAR-10 with crop and flip, batches of 1
 The other loop reads a Dataset of uint8 images that crops, flips and normalizes one image at a time, adds λ‖θ‖₁ to the
 loss, steps with torch's SGD, thresholds in a loop over the weights, and reads loss and accuracy in every step. It runs
 without workers and with two, and the faster way counts. It has the precision of ours; to ours in bf16, which is what
-studies/scales.py trains laptop sizes in, it is also compared in float32, which is what one would type. Epochs take
+the scale laptop trains in, it is also compared in float32, which is what one would type. Epochs take
 turns in one process, after one to warm up; seconds are the least, in all processes. Epochs are short (--images): the
 cost of a step stays the same.
 
@@ -44,7 +44,7 @@ from lcfs.training.loop import Progress, train
 
 NETS: tuple[Literal["s-fc", "s-conv"], ...] = ("s-fc", "s-conv")
 PRECISIONS: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
-OPTIMIZER = OptimizerConfig("beta-lasso", l1_conv=2e-4, l1_fc=5e-5, beta=10.0)  # studies/scales.py, laptop
+OPTIMIZER = OptimizerConfig("beta-lasso", l1_conv=2e-4, l1_fc=5e-5, beta=10.0)  # studies/engine/scales.py, laptop
 CROP = 4
 WORKERS = (0, 2)
 

@@ -28,6 +28,7 @@ CELLS = [
         config=lcfs.TrainConfig(
             "s-fc",
             base_channels=2,
+            data="digits",
             epochs=6,
             batch_size=64,
             seed=seed,

@@ -23,6 +23,7 @@ def main() -> None:
     config = lcfs.TrainConfig(
         "s-fc",
         base_channels=1,
+        data="digits",
         epochs=20,
         batch_size=64,
         optimizer=OptimizerConfig("beta-lasso", l1_conv=4e-3, l1_fc=2e-3, beta=10.0),

@@ -89,7 +89,8 @@ class TrainConfig:
     dropout: float = 0.0
     """On the inputs of the last two fully-connected layers."""
     data: str = "digits"
-    """signals, digits, cifar10, cifar100, svhn, or FILE.npz with x_train, y_train, x_test and y_test."""
+    """signals, digits, cifar10, cifar100, svhn, or FILE.npz with x_train, y_train, x_test and y_test;
+    presets take signals unless --data says otherwise."""
     samples: int = 0
     """Training signals from the endless stream; 0 is the frozen set of MNIST-1D (signals only)."""
     data_seed: int = 0

@@ -12,7 +12,7 @@ class DemoOptions:
     """Train S-CONV, S-LOCAL, 3-FC and S-FC by SGD, L1 and β-LASSO on digits."""
 
     folder: Path = Path("demo")
-    """Where the runs, the table and the pictures go."""
+    """Where the runs and the pictures go."""
     seeds: int = 3
     """Seeds per cell."""
     epochs: int = 40
@@ -20,7 +20,7 @@ class DemoOptions:
 
 
 def demo(arguments: list[str]) -> int:
-    """The main job on data that is already there, in under two minutes on two cores."""
+    """Train small nets on digits, in under two minutes on two cores."""
     options = parse(DemoOptions, arguments, "lcfs demo")
     for name, value in (("seeds", options.seeds), ("epochs", options.epochs)):
         if value < 1:

@@ -27,7 +27,7 @@ class BoundOptions:
     """Description lengths and bounds of a checkpoint, without its architecture."""
 
     file: tyro.conf.Positional[Path]
-    """A state dict (.pt, .pth, .ckpt, .safetensors) or a run directory."""
+    """Any checkpoint, a folder of its shards, or a run directory."""
     errors: str
     """Training errors, without augmentation, in evaluation mode: a count such as 2500, or a share such as 0.05."""
     samples: int
@@ -55,7 +55,7 @@ class InspectOptions:
     """What a checkpoint holds; of a run also what its first layer has learned."""
 
     file: tyro.conf.Positional[Path]
-    """A state dict (.pt, .pth, .ckpt, .safetensors) or a run directory."""
+    """Any checkpoint, a folder of its shards, or a run directory."""
     key: str | None = None
     """Keys joined by dots under which the net stands in the file; by default the usual ones."""
     exclude: tuple[str, ...] = ()

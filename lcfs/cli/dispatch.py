@@ -34,7 +34,7 @@ _GROUPS = (
         "a first look",
         "demo",
         {
-            "demo": (demo.demo, "the paper in miniature: trains, prints a table, draws"),
+            "demo": (demo.demo, "small nets on digits: trains, prints a table, draws"),
             "doctor": (setup.doctor, "versions, devices and folders, for bug reports"),
             "data": (setup.data, "fetch a data set and verify it"),
         },

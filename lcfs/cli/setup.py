@@ -16,7 +16,7 @@ class DataOptions:
     """Fetch and verify a data set."""
 
     name: tyro.conf.Positional[str]
-    """digits, cifar10, cifar100 or svhn."""
+    """signals, digits (neither needs fetching), cifar10, cifar100 or svhn."""
     data_dir: Path | None = None
     """Where to put it; by default $LCFS_DATA, then the user's cache."""
     source: Path | None = None
@@ -38,7 +38,7 @@ def data(arguments: list[str]) -> int:
     for file in datasets.verify(name, folder):
         print(file)
     dataset = datasets.load(name, folder=folder, download=False)
-    sizes = f"{len(dataset.train)} training and {len(dataset.test)} test images"
+    sizes = f"{len(dataset.train)} training and {len(dataset.test)} test examples"
     print(f"{sizes} of {dataset.image_shape}, {dataset.classes} classes")
     return 0
 

@@ -15,7 +15,7 @@ from lcfs.embedding.maxima import max_of
 from lcfs.embedding.moving import rearranged, replayed
 from lcfs.embedding.operations import LinearMap, Norm, Shape, layer_name, sized_name
 from lcfs.embedding.sparse import SparseLinear
-from lcfs.embedding.tracing import activations, example_parameter, trace
+from lcfs.embedding.tracing import activations, example_parameter, has_type, trace
 from lcfs.embedding.units import AnyType, MaxOf
 from lcfs.errors import InputError
 from lcfs.nets.layers import LocallyConnected
@@ -71,7 +71,7 @@ class _Builder:
 
     def __init__(self, net: fx.GraphModule, into: Into, sparse: bool) -> None:
         self.old = dict(net.named_modules())
-        self.like = example_parameter(net)
+        self.like, self.typed = example_parameter(net), has_type(net)
         self.into: Into = into
         self.sparse = sparse
         self.graph = fx.Graph()
@@ -168,9 +168,9 @@ class _Builder:
 
     def _embedded(self, node: fx.Node, before: Shape) -> nn.Module:
         if node.meta["kind"] == "average":
-            like = self.like if self.like.numel() else self.like.double()
+            like = self.like if self.typed else self.like.double()
             fixed = from_matrix(average_matrix(node, self.old), like, stored=self.sparse).requires_grad_(False)
-            return fixed if self.like.numel() else AnyType(fixed)
+            return fixed if self.typed else AnyType(fixed)
         if node.meta["kind"] == "max":
             return max_of(node, self.old)
         module = self.old[str(node.target)]

@@ -86,6 +86,13 @@ def project(model: nn.Module, like: nn.Module, image: Sequence[int]) -> NetProje
         InputError: as `embed` for `like`; a layer that `model` lacks or has in another shape; a LocallyConnected of
             `like` that shares its weight.
     Source: theory.operators.project_conv.
+
+    >>> import torch
+    >>> from lcfs.embedding.nets import embed
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1)).eval()
+    >>> back = project(embed(net, "fc", (1, 8, 8)), net, (1, 8, 8))
+    >>> torch.equal(back.model[0].weight, net[0].weight), back.local_unshared + back.off_local < 1e-9
+    (True, True)
     """
     nearest = copy.deepcopy(like).eval()
     if parametrized := [name for name, m in nearest.named_modules() if parametrize.is_parametrized(m)]:

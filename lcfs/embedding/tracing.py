@@ -1,5 +1,6 @@
 """A net as the graph of its calls, each with the shape that one example has after it and with what it does."""
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -56,8 +57,17 @@ def trace(model: nn.Module, image: Shape) -> fx.GraphModule:
 
 
 def example_parameter(net: nn.Module) -> Tensor:
-    """A tensor of the net's floating type on its device."""
-    return next((t for t in chain(net.parameters(), net.buffers()) if t.is_floating_point()), torch.empty(0))
+    """A tensor of the net's floating type on its device, however few numbers it has; of torch's default without one."""
+    return next(_floating(net), torch.empty(0))
+
+
+def has_type(net: nn.Module) -> bool:
+    """Whether the net has a floating-point tensor, be it one without entries."""
+    return next(_floating(net), None) is not None
+
+
+def _floating(net: nn.Module) -> Iterator[Tensor]:
+    return (t for t in chain(net.parameters(), net.buffers()) if t.is_floating_point())
 
 
 def activations(node: fx.Node) -> list[fx.Node]:

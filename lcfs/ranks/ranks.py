@@ -1,5 +1,6 @@
 """Ranks, the processes that train one net together: which one this is, its rows of a batch, what they tell others."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,6 +116,7 @@ def joined() -> Iterator[Ranks]:
         try:
             yield Ranks(dist.get_rank(), dist.get_world_size())
         finally:
+            gc.collect()  # replicas in reference cycles hold on to threads of gloo, which abort a rank that ends so
             dist.destroy_process_group()
 
 

@@ -10,7 +10,6 @@ from lcfs.reading.unpickling import Machine
 from lcfs.reading.values import Global, MalformedError, Unread
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
-_WIDEST = 16
 
 
 def looks_legacy(head: bytes) -> bool:

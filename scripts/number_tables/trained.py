@@ -103,7 +103,7 @@ def signals_section() -> str:
             headline_of(SIGNALS),
             "Table 1, what sharing and locality are worth (`lcfs study sharing_and_locality --scale signals`):",
             table1(SIGNALS),
-            "Every study at this scale:",
+            "Studies that are complete at this scale:",
             findings(SIGNALS),
         )
     )

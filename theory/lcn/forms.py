@@ -12,7 +12,6 @@ from numbers import Rational, Real
 from typing import Any
 
 from sympy import ZZ
-from sympy.polys.densearith import dup_exquo
 from sympy.polys.euclidtools import dup_gcd
 
 from theory.lcn.composition import Coefficients
@@ -60,13 +59,6 @@ def form_gcd(forms: Iterable[Form]) -> Form:
         raise ValueError("zero forms have no greatest common divisor")
     finite = functools.reduce(lambda f, g: dup_gcd(f, g, ZZ), map(dense, nonzero))
     return from_dense(finite, min(map(infinite_multiplicity, nonzero)))
-
-
-def exact_quotient(form: Form, divisor: Form) -> Form:
-    """form / divisor for a divisor known to divide, primitive and up to sign."""
-    # Primitive forms: by Gauss's lemma the quotient is integral too.
-    finite = dup_exquo(dense(_primitive(form)), dense(_primitive(divisor)), ZZ)
-    return from_dense(finite, infinite_multiplicity(form) - infinite_multiplicity(divisor))
 
 
 def residue_gcd(form: Form, step: int) -> Form:

@@ -61,12 +61,12 @@ def test_a_new_field_renames_nothing_and_enters_a_name_when_it_differs() -> None
 
 
 def test_every_field_that_matters_enters_a_name() -> None:
-    base = TrainConfig("s-fc")
+    base = TrainConfig("s-fc", optimizer=OptimizerConfig("beta-lasso"))
     changes = [
         {"random_labels": True},
         {"prune": PruneConfig(rounds=2, fraction=0.5)},
         {"prune": PruneConfig(scope="layer")},
-        {"optimizer": OptimizerConfig(threshold="soft")},
+        {"optimizer": OptimizerConfig("beta-lasso", threshold="soft")},
     ]
     names = {cell_name(replace(base, **change)) for change in changes}
     assert len({cell_name(base), *names}) == 5
