@@ -30,7 +30,7 @@ def headline_of(source: Source) -> str:
         f"Test accuracy in %: paper (CIFAR-10, α = 150, 4,000 epochs); ours ({_DATA[scale.data]}, α = {scale.shallow}, "
         f"{scale.epochs:,} epochs), mean ± standard error.",
         "",
-        "| net, optimizer | paper | ours | n | weights not zero | core-minutes a run |",
+        "| net, optimizer | paper | ours | n | weights not zero | minutes a run, busy core |",
         "|---|---|---|---|---|---|",
     ]
     for name, runs in by_row(training_fully_connected.cells, source).items():
