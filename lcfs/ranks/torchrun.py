@@ -1,6 +1,7 @@
 """What torchrun tells a process through its environment; imports nothing big, so that the command line stays quick."""
 
 import os
+import signal
 import time
 
 _PATIENCE = 10  # seconds
@@ -28,4 +29,5 @@ def let_first_speak() -> None:
     if nothing ends this one, the trouble is its own.
     """
     if rank() > 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # torchrun's, once the first one has left: nothing more to say
         time.sleep(_PATIENCE)
