@@ -26,6 +26,15 @@ def brief(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
 
 
+def reason(error: BaseException) -> str:
+    """Why something failed, in the system's words for an OSError that has them, else the error's first line.
+
+    >>> reason(OSError(28, "No space left on device"))
+    'No space left on device'
+    """
+    return error.strerror if isinstance(error, OSError) and error.strerror else brief(error)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """` (perhaps you meant …)`, for the sentence about an unknown name; nothing if no known name is close.
 

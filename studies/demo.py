@@ -14,7 +14,7 @@ from lcfs.config import Architecture
 from lcfs.runs import Run
 from lcfs.terminal import print_table
 from studies.engine.command import default_jobs
-from studies.engine.findings import Rows, accuracy
+from studies.engine.findings import Rows, accuracy, mean_of
 from studies.engine.records import Record, estimate
 from studies.engine.runner import run_cells
 from studies.engine.scales import DEMO, SGD, Scale
@@ -95,9 +95,9 @@ def _numbers(runs: Sequence[Record]) -> tuple[str, ...]:
     return (
         str(len(runs)),
         f"{accuracy(runs):.2f}",
-        " / ".join(f"{_mean(runs, layer):,.0f}" for layer in layers),
+        " / ".join(f"{mean_of(runs, layer).mean:,.0f}" for layer in layers),
         f"{runs[0].metrics['final/weights']:,}",
-        *(f"{_mean(runs, f'bits/{code}') / 1000:,.0f}" for code in _CODES),
+        *(f"{mean_of(runs, f'bits/{code}').mean / 1000:,.0f}" for code in _CODES),
         f"{bound:.1f}" + (" vacuous" if bound >= chance else ""),
     )
 
@@ -105,10 +105,6 @@ def _numbers(runs: Sequence[Record]) -> tuple[str, ...]:
 def least_bound(run: Record) -> float:
     """The least of all bounds on the error of a net, in [0, 1]."""
     return min(value for name, value in run.metrics.items() if name.startswith("bound/"))
-
-
-def _mean(runs: Sequence[Record], metric: str) -> float:
-    return estimate(run.metrics[metric] for run in runs).mean
 
 
 def _draw(rows: Rows, folder: Path) -> list[str]:

@@ -96,6 +96,7 @@ def as_module(name: str, node: fx.Node) -> nn.Module:
 
 
 def per_axis(value: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
+    """One number for each axis: a single one, alone or in a tuple, stands for all of them."""
     each = (value,) if isinstance(value, int) else tuple(value)
     return each * axes if len(each) == 1 else each
 

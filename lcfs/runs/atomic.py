@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import torch
 
-from lcfs.errors import InputError, brief
+from lcfs.errors import InputError, reason
 
 
 def save_atomically(state: Any, path: Path) -> None:
@@ -89,8 +89,8 @@ def _replace(path: Path, write: Callable[[Any], Any]) -> None:
             os.close(folder)
     except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
         cause = remembering.error if remembering and remembering.error else error
-        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else brief(cause)
-        raise InputError(f"{path} cannot be written ({reason}); make room or choose another folder") from error
+        why = reason(cause)
+        raise InputError(f"{path} cannot be written ({why}); make room or choose another folder") from error
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from lcfs.errors import InputError, brief
+from lcfs.errors import InputError, reason
 
 
 def check_checksums(path: Path) -> None:
@@ -16,7 +16,7 @@ def check_checksums(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             member = archive.testzip()
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else brief(error)
-        raise InputError(f"{path} is damaged or no checkpoint ({reason})") from error
+        why = reason(error)
+        raise InputError(f"{path} is damaged or no checkpoint ({why})") from error
     if member is not None:
         raise InputError(f"{path} is damaged: the checksum of {member} is not the one that was written with it")

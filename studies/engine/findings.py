@@ -20,6 +20,11 @@ def density(runs: Iterable[Record]) -> Estimate:
     return estimate(100 * run.metrics["final/nonzeros"] / run.metrics["final/weights"] for run in runs)
 
 
+def mean_of(runs: Iterable[Record], metric: str) -> Estimate:
+    """A metric of the summaries, such as `final/weights`, over runs."""
+    return estimate(run.metrics[metric] for run in runs)
+
+
 def gain(
     runs: Sequence[Record], others: Sequence[Record], of: Callable[[Sequence[Record]], Estimate] = accuracy
 ) -> str:

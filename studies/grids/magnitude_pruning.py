@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lcfs.config import PruneConfig
-from studies.engine.findings import Rows, accuracy, density
-from studies.engine.records import Estimate, Record, estimate
+from studies.engine.findings import Rows, accuracy, density, mean_of
+from studies.engine.records import Record, estimate
 from studies.engine.scales import SGD, Scale
 from studies.engine.study import Cell, Study, Table
 from studies.engine.tables import accuracy_table
@@ -69,7 +69,7 @@ def _localities(records: Mapping[str, Sequence[Record]]) -> Table:
     for row, runs in records.items():
         known = [run for run in runs if _RADIUS in run.metrics]
         if known:
-            rows.append((row, str(len(known)), f"{_mean(known, _RADIUS):.2f}", f"{_mean(known, _RANDOM):.2f}"))
+            rows.append((row, str(len(known)), f"{mean_of(known, _RADIUS):.2f}", f"{mean_of(known, _RANDOM):.2f}"))
     header = ("way", "n", "masks, px", "random masks, px")
     return Table("radius of gyration of the first layer's masks, median over units", header, tuple(rows))
 
@@ -78,14 +78,10 @@ def found(rows: Rows) -> str:
     """Accuracy, density and locality of the masks of each way."""
     return "; ".join(
         f"{name}: {accuracy(runs):.2f} % with {density(runs).mean:.1f} % of the weights, "
-        f"masks {_mean(runs, _RADIUS).mean:.1f} px (random {_mean(runs, _RANDOM).mean:.1f})"
+        f"masks {mean_of(runs, _RADIUS).mean:.1f} px (random {mean_of(runs, _RANDOM).mean:.1f})"
         for name, runs in rows.items()
         if all(_RADIUS in run.metrics for run in runs)
     )
-
-
-def _mean(runs: Sequence[Record], metric: str) -> Estimate:
-    return estimate(run.metrics[metric] for run in runs)
 
 
 STUDY = Study(

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from lcfs.config import Architecture
 from studies.analyses.parameter_counts import count
-from studies.engine.findings import Rows
-from studies.engine.records import Record, estimate
+from studies.engine.findings import Rows, mean_of
+from studies.engine.records import Record
 from studies.engine.scales import SGD, Scale
 from studies.engine.study import Cell, Study, Table
 from studies.engine.tables import accuracy_table
@@ -66,7 +66,7 @@ def tables(records: Mapping[str, Sequence[Record]]) -> list[Table]:
     rows = tuple(
         (
             net.upper(),
-            f"{max(_mean(runs, 'final/test_accuracy') for runs in sizes) * 100:.2f}",
+            f"{max(mean_of(runs, 'final/test_accuracy').mean for runs in sizes) * 100:.2f}",
             *(_fewest(sizes, level) for level in LEVELS),
         )
         for net, sizes in kinds.items()
@@ -78,12 +78,10 @@ def tables(records: Mapping[str, Sequence[Record]]) -> list[Table]:
 
 
 def _fewest(sizes: Sequence[Sequence[Record]], level: float) -> str:
-    fits = [_mean(runs, "final/weights") for runs in sizes if 1 - _mean(runs, "final/train_error") >= level]
+    fits = [
+        mean_of(runs, "final/weights").mean for runs in sizes if 1 - mean_of(runs, "final/train_error").mean >= level
+    ]
     return f"{min(fits):,.0f}" if fits else ""
-
-
-def _mean(runs: Sequence[Record], metric: str) -> float:
-    return estimate(run.metrics[metric] for run in runs).mean
 
 
 def found(rows: Rows) -> str:
@@ -91,7 +89,7 @@ def found(rows: Rows) -> str:
     parts = []
     for net in dict.fromkeys(runs[0].config["architecture"] for runs in rows.values()):
         sizes = [runs for runs in rows.values() if runs[0].config["architecture"] == net]
-        best = max(_mean(runs, "final/test_accuracy") for runs in sizes)
+        best = max(mean_of(runs, "final/test_accuracy").mean for runs in sizes)
         parts.append(f"{net.upper()} {100 * best:.2f} % ({_fewest(sizes, 0.5) or 'none'})")
     return f"best test accuracy (fewest weights with half of the training images right): {', '.join(parts)}"
 
